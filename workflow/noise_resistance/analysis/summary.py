@@ -1,0 +1,115 @@
+"""All accuracies of a study in one tidy table.
+
+One row an observation: one draw of one training at one noise level under one scope, beside the
+training's baseline accuracy. Normalized accuracy is equation (8) for the single draw.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from noise_resistance.errors import DataError
+from noise_resistance.storage.files import replace_atomically
+from noise_resistance.storage.hdf5 import Record, Variable, read_record, write_record
+from noise_resistance.storage.provenance import Provenance
+from noise_resistance.study.grid import Evaluation, Training
+from noise_resistance.study.outline import Outline
+
+__all__ = ["COLUMNS", "read_summary", "summarise"]
+
+COLUMNS = {
+    "dataset": "name of the dataset",
+    "model": "name of the model",
+    "optimizer": "name of the optimizer",
+    "learning_rate": "initial learning rate",
+    "seed": "training seed",
+    "scope": "noise scope",
+    "noise_level": "eta of equation (6), a fraction",
+    "draw": "index of the noisy copy",
+    "accuracy": "test accuracy a_i of the noisy copy, a fraction",
+    "loss": "mean cross-entropy over the finite outputs of the noisy copy, nats",
+    "nonfinite": "test images whose outputs were not finite; they count as wrong",
+    "baseline_accuracy": "test accuracy a_o without noise, a fraction",
+    "normalized_accuracy": "a_i / a_o, equation (8) for one draw",
+}
+_BY_DRAW = {"accuracy": "accuracy", "loss": "loss", "nonfinite": "nonfinite"}
+
+
+def summarise(outline: Outline, csv: Path, hdf5: Path, provenance: Provenance) -> None:
+    """Read every evaluation of a study and write the summary, as CSV and HDF5.
+
+    Args:
+        outline: the study's grid; its paths are relative to the working directory.
+        csv: one row an observation, the columns of `COLUMNS`.
+        hdf5: the same numbers by (evaluation, draw).
+        provenance: of this step.
+
+    Raises:
+        DataError: a file is missing or damaged, or holds another number of draws than the study.
+    """
+    paths = outline.paths
+    baselines = {one: _baseline(paths.fill(paths.baseline, one)) for one in outline.trainings}
+    evaluations = outline.evaluations
+    draws = [_draws(paths.fill(paths.noise, one), outline.draws) for one in evaluations]
+    variables = _variables(evaluations, [baselines[one.training] for one in evaluations], draws)
+    write_record(hdf5, "summary", variables, provenance.attributes({"outline": outline.to_json()}))
+    with replace_atomically(csv) as temporary:
+        read_summary(hdf5).to_csv(temporary, index=False)
+
+
+def read_summary(path: Path) -> pd.DataFrame:
+    """Read a study's summary as a tidy table with the columns of `COLUMNS`."""
+    record = read_record(path, "summary")
+    evaluations, draws = record["accuracy"].shape
+    columns: dict[str, Any] = {}
+    for name in COLUMNS:
+        if name in _BY_DRAW:
+            columns[name] = record[name].ravel()
+        elif name == "draw":
+            columns[name] = np.tile(record["draw"], evaluations)
+        elif name != "normalized_accuracy":
+            columns[name] = np.repeat(record[name], draws)
+    table = pd.DataFrame(columns)
+    table["normalized_accuracy"] = table["accuracy"] / table["baseline_accuracy"]
+    return table[list(COLUMNS)]
+
+
+def _baseline(path: str) -> float:
+    accuracy = float(read_record(path, "baseline", ["accuracy"])["accuracy"])
+    if accuracy == 0:
+        raise DataError(f"{path}: the baseline accuracy is 0, so equation (8) has no value; look at the training's history")
+    return accuracy
+
+
+def _draws(path: str, expected: int) -> Record:
+    record = read_record(path, "noise", _BY_DRAW)
+    found = len(record["accuracy"])
+    if found != expected:
+        raise DataError(f"{path}: holds {found} draws, the study has {expected}; delete it and run snakemake again")
+    return record
+
+
+def _variables(
+    evaluations: Iterable[Evaluation], baselines: list[float], records: list[Record]
+) -> Mapping[str, Variable]:
+    evaluations = list(evaluations)
+    of_training = {
+        name: [getattr(one.training, name) for one in evaluations]
+        for name in Training.__dataclass_fields__
+    }
+    by_evaluation = {
+        **of_training,
+        "scope": [one.scope for one in evaluations],
+        "noise_level": [one.noise_level for one in evaluations],
+        "baseline_accuracy": baselines,
+    }
+    draws = len(records[0]["accuracy"])
+    by_draw = {name: np.stack([record[stored] for record in records]) for name, stored in _BY_DRAW.items()}
+    return {
+        "draw": Variable(("draw",), np.arange(draws, dtype=np.int32), COLUMNS["draw"]),
+        **{name: Variable(("evaluation",), np.asarray(values), COLUMNS[name]) for name, values in by_evaluation.items()},
+        **{name: Variable(("evaluation", "draw"), values, COLUMNS[name]) for name, values in by_draw.items()},
+    }

@@ -1,0 +1,63 @@
+"""Writing files so that a reader sees a whole file or none."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from noise_resistance.errors import DataError
+
+__all__ = ["replace_atomically", "write_text"]
+
+_PREFIX = ".tmp-"
+
+
+@contextmanager
+def replace_atomically(path: str | Path) -> Iterator[Path]:
+    """Give a temporary name beside `path`; when the block ends well, it becomes `path`.
+
+    The temporary name ends like `path` (writers that look at the suffix are content), lies in the
+    same folder (renaming is atomic there) and is removed if the block fails. What a killed process
+    left behind goes when the file is next written.
+
+    Raises:
+        DataError: the folder cannot be written to, or the disk is full.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for left_over in path.parent.glob(f"{_PREFIX}*-{path.name}"):
+            left_over.unlink(missing_ok=True)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    temporary = path.parent / f"{_PREFIX}{os.getpid()}-{path.name}"
+    try:
+        yield temporary
+        _flush(temporary)
+        temporary.replace(path)
+        _flush(path.parent)
+    except OSError as error:
+        if error.filename not in (None, str(temporary), str(path), str(path.parent)):
+            raise
+        raise _cannot_write(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a UTF-8 text file, whole or not at all."""
+    with replace_atomically(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _cannot_write(path: Path, error: OSError) -> DataError:
+    reason = error.strerror or str(error).splitlines()[0]
+    return DataError(f"{path}: cannot be written ({reason}); free disk space or make the folder writable, then run again")
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

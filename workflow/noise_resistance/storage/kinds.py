@@ -1,0 +1,48 @@
+"""The kinds of files the workflow writes, each with the version of its layout."""
+
+from dataclasses import dataclass
+
+from noise_resistance.errors import DataError
+
+__all__ = ["KINDS", "Kind", "kind_named"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of HDF5 file.
+
+    Attributes:
+        name: the value of the file's attribute ``kind``.
+        title: one sentence for people.
+        schema_version: raised whenever the layout changes; part of the fingerprint of every rule
+            that writes this kind (DESIGN: staleness).
+    """
+
+    name: str
+    title: str
+    schema_version: int
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("dataset", "Images and labels of one dataset, as published, split into training and test.", 1),
+        Kind("history", "Loss, accuracy and learning rate of one training, epoch by epoch.", 1),
+        Kind("checkpoint", "The state of an unfinished training after its last finished epoch.", 1),
+        Kind("baseline", "Test accuracy of one trained model without noise.", 1),
+        Kind("noise", "Test accuracy of noisy copies (draws) of one trained model at one noise level.", 1),
+        Kind("summary", "Accuracies of all evaluations of one study, one row an observation.", 1),
+    )
+}
+
+
+def kind_named(name: str) -> Kind:
+    """Return the kind of this name.
+
+    Raises:
+        DataError: there is no such kind.
+    """
+    try:
+        return KINDS[name]
+    except KeyError:
+        raise DataError(f"'{name}' is no kind of file of this workflow (known: {', '.join(KINDS)})") from None

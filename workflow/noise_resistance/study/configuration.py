@@ -1,0 +1,278 @@
+"""From the configuration's plain values to a `Study`, or one line that says what is wrong."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from noise_resistance.errors import ConfigurationError, suggest
+from noise_resistance.study.architectures import depth_of
+from noise_resistance.study.grid import Evaluation, Experiment, Training, evaluations_of, trainings_of
+from noise_resistance.study.noise_settings import NoiseSettings
+from noise_resistance.study.optimizers import optimizer_named
+from noise_resistance.study.outline import DatasetOutline, Outline
+from noise_resistance.study.paths import Paths, format_number
+from noise_resistance.study.recipe import Recipe
+
+__all__ = ["Archive", "Dataset", "Study", "default_of", "load"]
+
+_SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One file of a dataset as it is published.
+
+    Attributes:
+        name: its file name below ``results/datasets/<dataset>/``.
+        url: http(s) or file URL, or a local path.
+        checksum: algorithm, colon, hexadecimal digest.
+    """
+
+    name: str
+    url: str
+    checksum: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One entry of the catalogue; the attributes are those of the schema."""
+
+    name: str
+    title: str
+    version: str
+    reader: str
+    classes: int
+    train_images: int | None
+    test_images: int | None
+    licence: str
+    source: str
+    archives: tuple[Archive, ...]
+
+    def identity(self) -> dict[str, Any]:
+        """Return what tells its content from another's; where it is downloaded from does not."""
+        checksums = {archive.name: archive.checksum for archive in self.archives}
+        return {"name": self.name, "version": self.version, "reader": self.reader, "checksums": checksums}
+
+
+@dataclass(frozen=True)
+class Study:
+    """One configuration, checked: every name known, every number possible."""
+
+    name: str
+    experiments: tuple[Experiment, ...]
+    seeds: tuple[int, ...]
+    device: str
+    recipe: Recipe
+    training_threads: int
+    noise_levels: tuple[float, ...]
+    noise: NoiseSettings
+    evaluation_threads: int
+    catalogue: Mapping[str, Dataset]
+
+    @property
+    def paths(self) -> Paths:
+        """Where everything is."""
+        return Paths(self.name)
+
+    @property
+    def trainings(self) -> list[Training]:
+        """All trainings, each once."""
+        return trainings_of(self.experiments, self.seeds)
+
+    @property
+    def evaluations(self) -> list[Evaluation]:
+        """All noisy evaluations, each once."""
+        return evaluations_of(self.experiments, self.seeds, self.noise_levels)
+
+    @property
+    def outline(self) -> Outline:
+        """What the analysis must know of the study."""
+        used = dict.fromkeys(name for experiment in self.experiments for name in experiment.datasets)
+        titles = {name: DatasetOutline(self.catalogue[name].title, self.catalogue[name].classes) for name in used}
+        return Outline(
+            study=self.name,
+            experiments=self.experiments,
+            seeds=self.seeds,
+            noise_levels=self.noise_levels,
+            draws=self.noise.draws,
+            epochs=self.recipe.epochs,
+            datasets=titles,
+        )
+
+
+def load(config: Mapping[str, Any]) -> Study:
+    """Check a configuration and make the study it describes.
+
+    Args:
+        config: plain values as read from YAML; it is not changed.
+
+    Raises:
+        ConfigurationError: the first thing that is wrong, in one line.
+    """
+    complete = _checked(config)
+    training, noise = complete["training"], complete["noise"]
+    precision = complete["evaluation"]["precision"]
+    study = Study(
+        name=complete["study"],
+        experiments=tuple(_experiment(one, noise["scopes"]) for one in complete["experiments"]),
+        seeds=tuple(_unique("seeds", complete["seeds"])),
+        device=complete["device"],
+        recipe=Recipe.from_mapping({key: value for key, value in training.items() if key != "threads"}),
+        training_threads=training["threads"],
+        noise_levels=tuple(_numbers("noise.levels", noise["levels"])),
+        noise=NoiseSettings(
+            noise["draws"], noise["seed"], noise["sigma_of"], noise["variance_policy"], precision
+        ),
+        evaluation_threads=complete["evaluation"]["threads"],
+        catalogue={name: _dataset(name, entry) for name, entry in complete["datasets"].items()},
+    )
+    _check_names(study)
+    return study
+
+
+def default_of(section: str) -> dict[str, Any]:
+    """Return the default values of one section of the configuration, such as ``training``."""
+    values: dict[str, Any] = _with_defaults(_schema()["properties"][section], {})
+    return values
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    schema: dict[str, Any] = yaml.safe_load(_SCHEMA.read_text(encoding="utf-8"))
+    return schema
+
+
+def _checked(config: Mapping[str, Any]) -> dict[str, Any]:
+    validator = jsonschema.Draft202012Validator(_schema())
+    error = jsonschema.exceptions.best_match(validator.iter_errors(config))
+    if error is not None:
+        raise ConfigurationError(f"configuration: {_explain(error)}")
+    complete: dict[str, Any] = _with_defaults(_schema(), config)
+    return complete
+
+
+def _with_defaults(schema: Mapping[str, Any], value: Any) -> Any:
+    """Return a copy in which every key that is missing and has a default is there."""
+    if isinstance(value, Mapping):
+        properties = schema.get("properties", {})
+        others = schema.get("additionalProperties")
+        filled = {key: one["default"] for key, one in properties.items() if "default" in one} | dict(value)
+        return {key: _with_defaults(properties.get(key, others or {}), one) for key, one in filled.items()}
+    if isinstance(value, list):
+        items = schema.get("items") or {}
+        return [_with_defaults(items, one) for one in value]
+    return value
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    """Say in one line which key is wrong, how, and what to write instead."""
+    where = _key_of(error.absolute_path)
+    value = _shorten(error.instance)
+    match error.validator:
+        case "additionalProperties":
+            known = list(error.schema["properties"])
+            unknown = next(key for key in error.instance if key not in known)
+            return f"unknown key '{_key_of([*error.absolute_path, unknown])}'; {suggest(str(unknown), known)}"
+        case "enum":
+            return f"{where}: {value} is not possible; {suggest(str(error.instance), map(str, error.validator_value))}"
+        case "required":
+            missing = next(key for key in error.validator_value if key not in error.instance)
+            return f"{where}: the key '{missing}' is missing"
+        case "type" if error.validator_value in ("number", "integer") and _is_numeric(error.instance):
+            return f"{where}: {value} is text to YAML; write a number without quotes, such as 0.001 or 1.0e-3"
+        case "type":
+            return f"{where}: {value} is not of type {_words(error.validator_value)}"
+        case "pattern":
+            return f"{where}: {value} does not match {error.validator_value}"
+        case "minItems":
+            return f"{where}: has {len(error.instance)} entries, at least {error.validator_value} needed"
+        case "not":
+            return f"{where}: {value} is reserved; choose another"
+        case "minimum" | "exclusiveMinimum" | "maximum":
+            relation = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most"}[error.validator]
+            return f"{where}: {value} is not possible; write {relation} {error.validator_value}"
+        case _:
+            return f"{where}: {error.message.splitlines()[0]}"
+
+
+def _key_of(path: Iterable[Any]) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".") or "the configuration"
+
+
+def _shorten(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _words(value: Any) -> str:
+    return value if isinstance(value, str) else " or ".join(value)
+
+
+def _is_numeric(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return isinstance(value, str)
+
+
+def _experiment(values: Mapping[str, Any], scopes: Sequence[str]) -> Experiment:
+    where = f"experiment {values['name']}"
+    return Experiment(
+        name=values["name"],
+        datasets=tuple(_unique(f"{where}: datasets", values["datasets"])),
+        models=tuple(_unique(f"{where}: models", values["models"])),
+        optimizers=tuple(_unique(f"{where}: optimizers", values["optimizers"])),
+        learning_rates=tuple(_numbers(f"{where}: learning_rates", values["learning_rates"])),
+        scopes=tuple(_unique(f"{where}: scopes", values.get("scopes", scopes))),
+    )
+
+
+def _dataset(name: str, entry: Mapping[str, Any]) -> Dataset:
+    archives = tuple(Archive(file, one["url"], one["checksum"]) for file, one in entry["files"].items())
+    rest = {key: value for key, value in entry.items() if key != "files"}
+    return Dataset(name=name, archives=archives, **rest)
+
+
+def _unique(where: str, values: Sequence[Any]) -> Sequence[Any]:
+    value, count = Counter(values).most_common(1)[0]
+    if count > 1:
+        raise ConfigurationError(f"configuration: {where}: {value} is there {count} times; write it once")
+    return values
+
+
+def _numbers(where: str, values: Sequence[float]) -> list[float]:
+    """Check that numbers are finite and differ in the way they are written in paths."""
+    for value in values:
+        if not math.isfinite(value):
+            raise ConfigurationError(f"configuration: {where}: {value} is not a finite number")
+    _unique(where, [format_number(value) for value in values])
+    return [float(value) for value in values]
+
+
+def _check_names(study: Study) -> None:
+    _unique("experiments: name", [experiment.name for experiment in study.experiments])
+    epochs = [epoch for epoch, _ in study.recipe.schedule]
+    if epochs != sorted(set(epochs)):
+        raise ConfigurationError(f"configuration: training.schedule: the epochs {epochs} do not rise")
+    for number in (study.recipe.l2, study.recipe.shift, *(factor for _, factor in study.recipe.schedule)):
+        if not math.isfinite(number):
+            raise ConfigurationError(f"configuration: training: {number} is not a finite number")
+    for experiment in study.experiments:
+        for model in experiment.models:
+            depth_of(model)
+        for optimizer in experiment.optimizers:
+            optimizer_named(optimizer)
+        for dataset in experiment.datasets:
+            if dataset not in study.catalogue:
+                raise ConfigurationError(
+                    f"configuration: unknown dataset '{dataset}'; {suggest(dataset, study.catalogue)}"
+                )

@@ -1,0 +1,134 @@
+"""Which code decides a step's numbers, as a hash.
+
+A step's result is stale when the code that decides its numbers has changed: the module it runs and
+all that this imports inside the package, directly, through others or inside functions, with the
+data files those modules name. Comments, docstrings and formatting decide nothing, nor do floor 0
+and the command line, which carry numbers and never change them. A change of file layout raises the
+kind's schema version, which is in the hash.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from noise_resistance.storage.kinds import kind_named
+
+__all__ = ["STEPS", "fingerprint", "modules_behind"]
+
+_PACKAGE = "noise_resistance"
+_ROOT = Path(__file__).parents[1]
+_CARRIERS = ("storage", "cli", "devices", "errors", "__main__")
+
+STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "prepare_dataset": ("datasets.prepare", ("dataset",)),
+    "train": ("training.train", ("dataset", "history")),
+    "evaluate_baseline": ("evaluation.baseline", ("dataset", "baseline")),
+    "evaluate_noise": ("evaluation.noise", ("dataset", "noise")),
+    "summarise": ("analysis.summary", ("baseline", "noise", "summary")),
+    "tables": ("analysis.tables", ("summary",)),
+    "learning_rate_figure": ("analysis.figures.learning_rate", ("summary",)),
+    "optimizer_figure": ("analysis.figures.optimizer", ("summary",)),
+    "tradeoff_figure": ("analysis.figures.tradeoff", ("summary",)),
+}
+
+
+@cache
+def fingerprint(step: str) -> str:
+    """Return the hash of the code that decides a step's numbers, 16 hexadecimal digits.
+
+    Args:
+        step: a key of `STEPS`.
+    """
+    entry, kinds = STEPS[step]
+    digest = hashlib.sha256()
+    for module in sorted(modules_behind(entry)):
+        path = _path_of(module)
+        tree = _parse(path)
+        digest.update(f"{module}\n{_canonical(tree)}\n".encode())
+        for data in sorted(_data_files(path, tree)):
+            digest.update(f"{data.relative_to(_ROOT).as_posix()}\n".encode() + data.read_bytes())
+    for kind in kinds:
+        digest.update(f"{kind}={kind_named(kind).schema_version}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def modules_behind(entry: str) -> set[str]:
+    """Return the modules inside the package that a module needs, itself among them.
+
+    Args:
+        entry: a module's name inside the package, such as ``training.train``.
+    """
+    found: set[str] = set()
+    waiting = [entry]
+    while waiting:
+        module = waiting.pop()
+        if module in found or module.partition(".")[0] in _CARRIERS:
+            continue
+        found.add(module)
+        waiting += _imports(_parse(_path_of(module)))
+        waiting += [package for package in [module.rpartition(".")[0]] if package]
+    return found
+
+
+def _path_of(module: str) -> Path:
+    path = _ROOT.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+@cache
+def _parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names] + [node.module]
+        else:
+            continue
+        for name in names:
+            inside = name.removeprefix(f"{_PACKAGE}.")
+            if inside != name and _path_of(inside).is_file():
+                yield inside
+
+
+def _data_files(path: Path, tree: ast.Module) -> Iterator[Path]:
+    """Find the files below a module's folder that its string constants name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value[1:]:
+            name = node.value
+            if len(name) < 100 and "\n" not in name and not name.startswith(("/", ".")):
+                candidate = path.parent / name
+                if candidate.suffix != ".py" and candidate.is_file():
+                    yield candidate
+
+
+def _canonical(node: Any) -> str:
+    """Write a syntax tree so that it is equal under every supported Python.
+
+    `ast.dump` and `ast.unparse` differ between versions of Python; empty fields, which newer
+    versions add, are left out here.
+    """
+    if isinstance(node, ast.AST):
+        fields = [
+            f"{name}={_canonical(value)}"
+            for name, value in ((name, getattr(node, name, None)) for name in node._fields)
+            if name not in ("kind", "type_comment") and value not in (None, []) or isinstance(node, ast.Constant)
+        ]
+        return f"{type(node).__name__}({','.join(fields)})"
+    if isinstance(node, list):
+        return f"[{','.join(_canonical(one) for one in _without_docstring(node))}]"
+    return f"{type(node).__name__}:{node!r}"
+
+
+def _without_docstring(body: list[Any]) -> list[Any]:
+    first = body[0] if body else None
+    is_docstring = (
+        isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    )
+    return body[1:] if is_docstring else body

@@ -1,0 +1,106 @@
+"""Every path of a study and every number in a path.
+
+Templates hold Snakemake wildcards in braces; `fill` puts values in their place.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from noise_resistance.study.grid import Evaluation, Training
+
+__all__ = ["NAME_PATTERN", "NUMBER_PATTERN", "Paths", "format_number"]
+
+NUMBER_PATTERN = r"(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?"
+NAME_PATTERN = r"[a-z][a-z0-9_]*"
+
+
+def format_number(value: float) -> str:
+    """Write a number the one way it is written in paths, tables and columns: ``0.00075``.
+
+    Args:
+        value: finite, >= 0.
+    """
+    text = format(Decimal(repr(float(value))), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The paths of one study, relative to the working directory."""
+
+    study: str
+
+    @property
+    def root(self) -> str:
+        """The study's folder."""
+        return f"results/{self.study}"
+
+    @property
+    def training(self) -> str:
+        """A training's folder."""
+        return self.root + "/trainings/{dataset}/{model}/{optimizer}/lr-{learning_rate}/seed-{seed}"
+
+    archive = "results/datasets/{dataset}/{archive}"
+    dataset = "results/datasets/{dataset}.h5"
+
+    @property
+    def weights(self) -> str:
+        """Keras weights of the last epoch."""
+        return self.training + "/model.weights.h5"
+
+    @property
+    def history(self) -> str:
+        """Loss and accuracy by epoch."""
+        return self.training + "/history.h5"
+
+    @property
+    def baseline(self) -> str:
+        """Accuracy without noise."""
+        return self.training + "/baseline.h5"
+
+    @property
+    def noise(self) -> str:
+        """Accuracy of the draws at one noise level."""
+        return self.training + "/noise/{scope}/eta-{noise_level}.h5"
+
+    @property
+    def summary(self) -> str:
+        """All accuracies of the study, tidy; `.csv` and `.h5`."""
+        return self.root + "/summary"
+
+    @property
+    def tables(self) -> str:
+        """The folder of the tables."""
+        return self.root + "/tables"
+
+    @property
+    def figures(self) -> str:
+        """The folder of the figures."""
+        return self.root + "/figures"
+
+    @property
+    def logs(self) -> str:
+        """The folder of the logs; below it the paths are those of the results."""
+        return f"logs/{self.study}"
+
+    def fill(self, template: str, one: Training | Evaluation) -> str:
+        """Put a training's or an evaluation's values in the place of the wildcards."""
+        return template.format(**wildcards(one))
+
+    def resume(self, weights: str | Path) -> Path:
+        """Return the folder where the unfinished training of these weights keeps its state."""
+        return Path(weights).parent / ".resume"
+
+
+def wildcards(one: Training | Evaluation) -> dict[str, str]:
+    """Return the wildcard values of a training or an evaluation."""
+    if isinstance(one, Evaluation):
+        return {**wildcards(one.training), "scope": one.scope, "noise_level": format_number(one.noise_level)}
+    return {
+        "dataset": one.dataset,
+        "model": one.model,
+        "optimizer": one.optimizer,
+        "learning_rate": format_number(one.learning_rate),
+        "seed": str(one.seed),
+    }

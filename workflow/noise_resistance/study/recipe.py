@@ -1,0 +1,43 @@
+"""The training recipe: all that decides a training's numbers besides its place in the grid."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["Recipe"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How every model of a study is trained. The paper is silent; see `config/config.yaml`.
+
+    Attributes:
+        epochs: passes over the training images.
+        batch_size: images a step; the last step of an epoch takes what is left.
+        l2: factor of the sum of squares of the convolution kernels in the loss.
+        schedule: pairs (epoch, factor), rising: from this epoch on (counted from zero) the
+            learning rate is the study's times the factor.
+        shift: largest random shift, as a fraction of height and width; 0 is none.
+        horizontal_flip: whether half of the images are mirrored.
+        subtract_pixel_mean: whether the mean training image is subtracted.
+        precision: ``float32``, ``mixed_bfloat16`` or ``mixed_float16``.
+    """
+
+    epochs: int
+    batch_size: int
+    l2: float
+    schedule: tuple[tuple[int, float], ...]
+    shift: float
+    horizontal_flip: bool
+    subtract_pixel_mean: bool
+    precision: str
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> "Recipe":
+        """Make a recipe from plain values, as `as_mapping` gives them."""
+        schedule = tuple((int(epoch), float(factor)) for epoch, factor in values["schedule"])
+        return cls(**{**values, "schedule": schedule})
+
+    def as_mapping(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return {**asdict(self), "schedule": [list(step) for step in self.schedule]}
