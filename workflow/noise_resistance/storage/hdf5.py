@@ -7,7 +7,8 @@ SHA-256 of its values, and the file one of its attributes: a flipped bit is foun
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,15 @@ from noise_resistance.errors import DataError
 from noise_resistance.storage.files import replace_atomically
 from noise_resistance.storage.kinds import kind_named
 
-__all__ = ["Record", "Variable", "read_attributes", "read_record", "write_record"]
+__all__ = [
+    "Record",
+    "Variable",
+    "read_attributes",
+    "read_record",
+    "read_tree",
+    "stamp_tree",
+    "write_record",
+]
 
 _DIMENSION_ONLY = "This is a netCDF dimension but not a netCDF variable."
 _CHECKSUM = "sha256"
@@ -47,11 +56,19 @@ class Variable:
 
 @dataclass(frozen=True)
 class Record:
-    """What was read from a file: its attributes and the variables asked for."""
+    """What was read from a file: its attributes and the variables asked for.
+
+    Attributes:
+        path: the file.
+        attributes: the file's attributes.
+        variables: values by name.
+        labels: of a tree, the attribute ``name`` of each group that has one, by the group's name.
+    """
 
     path: Path
     attributes: dict[str, Any]
     variables: dict[str, np.ndarray] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.variables[name]
@@ -77,21 +94,19 @@ def write_record(
     Raises:
         DataError: the file cannot be written.
     """
-    described = kind_named(kind)
-    header = {
-        "kind": kind,
-        "title": described.title,
-        "schema_version": described.schema_version,
-        "Conventions": "CF-1.10",
-        **{name: _attribute(value) for name, value in attributes.items()},
-    }
     with replace_atomically(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
-        for name, value in header.items():
-            file.attrs[name] = value
-        file.attrs[_ATTRIBUTES_CHECKSUM] = _checksum_of_attributes(header)
+        _write_header(file, kind, attributes)
         for name, variable in variables.items():
             _write_variable(file, name, variable)
         _attach_dimensions(file, variables)
+
+
+def stamp_tree(path: str | Path, kind: str, attributes: Mapping[str, Any]) -> None:
+    """Give a file that another program wrote our attributes and a checksum for each of its arrays."""
+    with h5py.File(path, "r+") as file:
+        _write_header(file, kind, attributes)
+        for dataset in _datasets_below(file).values():
+            dataset.attrs[_CHECKSUM] = _checksum_of_values(np.asarray(dataset[()]))
 
 
 def read_attributes(path: str | Path, kind: str) -> Record:
@@ -112,19 +127,59 @@ def read_record(path: str | Path, kind: str, names: Iterable[str] | None = None)
             names it and says what to do.
     """
     path = Path(path)
+    with _opened(path, kind) as (file, attributes):
+        wanted = [name for name in file if not _is_dimension_only(file, name)] if names is None else list(names)
+        return Record(path, attributes, {name: _read_variable(path, file, name) for name in wanted})
+
+
+def read_tree(path: str | Path, kind: str) -> Record:
+    """Read all arrays of a file that `stamp_tree` stamped, by their full names.
+
+    Raises:
+        DataError: as `read_record`.
+    """
+    path = Path(path)
+    with _opened(path, kind) as (file, attributes):
+        names = _datasets_below(file)
+        values = {name: _read_variable(path, file, name) for name in names}
+        groups = {name.rpartition("/")[0] for name in names}
+        labels = {group: str(_plain(file[group].attrs["name"])) for group in groups if "name" in file[group].attrs}
+        return Record(path, attributes, values, labels)
+
+
+@contextmanager
+def _opened(path: Path, kind: str) -> Iterator[tuple[h5py.File, dict[str, Any]]]:
+    """Open a file of this kind for reading; whatever HDF5 trips over becomes one line."""
     if not path.is_file():
         raise DataError(f"{path}: no such file; run snakemake to make it")
     try:
         with h5py.File(path, "r") as file:
             attributes = {name: _plain(value) for name, value in file.attrs.items()}
             _check_header(path, kind, attributes)
-            wanted = [name for name in file if not _is_dimension_only(file, name)] if names is None else list(names)
-            return Record(path, attributes, {name: _read_variable(path, file, name) for name in wanted})
-    except DataError:
-        raise
+            yield file, attributes
     except (OSError, KeyError, ValueError, TypeError, RuntimeError, OverflowError, MemoryError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path}: damaged or no HDF5 file ({reason}); {_REMEDY}") from error
+
+
+def _datasets_below(file: h5py.File) -> dict[str, h5py.Dataset]:
+    found: dict[str, h5py.Dataset] = {}
+    file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def _write_header(file: h5py.File, kind: str, attributes: Mapping[str, Any]) -> None:
+    described = kind_named(kind)
+    header = {
+        "kind": kind,
+        "title": described.title,
+        "schema_version": described.schema_version,
+        "Conventions": "CF-1.10",
+        **{name: _attribute(value) for name, value in attributes.items()},
+    }
+    for name, value in header.items():
+        file.attrs[name] = value
+    file.attrs[_ATTRIBUTES_CHECKSUM] = _checksum_of_attributes(header)
 
 
 def _attribute(value: Any) -> Any:

@@ -27,6 +27,7 @@ KINDS = {
     kind.name: kind
     for kind in (
         Kind("dataset", "Images and labels of one dataset, as published, split into training and test.", 1),
+        Kind("weights", "Weights of one trained model after its last epoch, as Keras saves them.", 1),
         Kind("history", "Loss, accuracy and learning rate of one training, epoch by epoch.", 1),
         Kind("checkpoint", "The state of an unfinished training after its last finished epoch.", 1),
         Kind("baseline", "Test accuracy of one trained model without noise.", 1),

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from noise_resistance.study.outline import DatasetOutline, Outline
 from noise_resistance.study.paths import Paths, format_number
 from noise_resistance.study.recipe import Recipe
 
-__all__ = ["Archive", "Dataset", "Study", "default_of", "load"]
+__all__ = ["Archive", "Dataset", "Study", "default_noise_settings", "default_recipe", "load"]
 
 _SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
 
@@ -31,13 +31,13 @@ class Archive:
 
     Attributes:
         name: its file name below ``results/datasets/<dataset>/``.
-        url: http(s) or file URL, or a local path.
         checksum: algorithm, colon, hexadecimal digest.
+        url: http(s) or file URL, or a local path; where it comes from decides no number.
     """
 
     name: str
-    url: str
     checksum: str
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,17 @@ class Dataset:
     licence: str
     source: str
     archives: tuple[Archive, ...]
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> "Dataset":
+        """Make an entry from plain values, as `as_mapping` gives them."""
+        archives = tuple(Archive(**archive) for archive in values["archives"])
+        return cls(**{**values, "archives": archives})
+
+    def as_mapping(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON, without the URLs."""
+        archives = [{"name": archive.name, "checksum": archive.checksum} for archive in self.archives]
+        return {**asdict(self), "archives": archives}
 
     def identity(self) -> dict[str, Any]:
         """Return what tells its content from another's; where it is downloaded from does not."""
@@ -118,18 +129,15 @@ def load(config: Mapping[str, Any]) -> Study:
     """
     complete = _checked(config)
     training, noise = complete["training"], complete["noise"]
-    precision = complete["evaluation"]["precision"]
     study = Study(
         name=complete["study"],
         experiments=tuple(_experiment(one, noise["scopes"]) for one in complete["experiments"]),
         seeds=tuple(_unique("seeds", complete["seeds"])),
         device=complete["device"],
-        recipe=Recipe.from_mapping({key: value for key, value in training.items() if key != "threads"}),
+        recipe=_recipe(training),
         training_threads=training["threads"],
         noise_levels=tuple(_numbers("noise.levels", noise["levels"])),
-        noise=NoiseSettings(
-            noise["draws"], noise["seed"], noise["sigma_of"], noise["variance_policy"], precision
-        ),
+        noise=_noise_settings(noise, complete["evaluation"]),
         evaluation_threads=complete["evaluation"]["threads"],
         catalogue={name: _dataset(name, entry) for name, entry in complete["datasets"].items()},
     )
@@ -137,10 +145,28 @@ def load(config: Mapping[str, Any]) -> Study:
     return study
 
 
-def default_of(section: str) -> dict[str, Any]:
-    """Return the default values of one section of the configuration, such as ``training``."""
-    values: dict[str, Any] = _with_defaults(_schema()["properties"][section], {})
+def default_recipe() -> Recipe:
+    """Return the recipe of a configuration that says nothing about training."""
+    return _recipe(_section("training"))
+
+
+def default_noise_settings() -> NoiseSettings:
+    """Return the noise settings of a configuration that says nothing about noise."""
+    return _noise_settings(_section("noise"), _section("evaluation"))
+
+
+def _section(name: str) -> dict[str, Any]:
+    values: dict[str, Any] = _with_defaults(_schema()["properties"][name], {})
     return values
+
+
+def _recipe(training: Mapping[str, Any]) -> Recipe:
+    return Recipe.from_mapping({key: value for key, value in training.items() if key != "threads"})
+
+
+def _noise_settings(noise: Mapping[str, Any], evaluation: Mapping[str, Any]) -> NoiseSettings:
+    chosen = {key: noise[key] for key in ("draws", "seed", "sigma_of", "variance_policy")}
+    return NoiseSettings.from_mapping({**chosen, "precision": evaluation["precision"]})
 
 
 @cache
@@ -237,7 +263,7 @@ def _experiment(values: Mapping[str, Any], scopes: Sequence[str]) -> Experiment:
 
 
 def _dataset(name: str, entry: Mapping[str, Any]) -> Dataset:
-    archives = tuple(Archive(file, one["url"], one["checksum"]) for file, one in entry["files"].items())
+    archives = tuple(Archive(file, one["checksum"], one["url"]) for file, one in entry["files"].items())
     rest = {key: value for key, value in entry.items() if key != "files"}
     return Dataset(name=name, archives=archives, **rest)
 

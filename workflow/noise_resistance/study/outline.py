@@ -1,6 +1,7 @@
 """What the analysis must know of a study, as one plain value that fits on a command line."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -66,11 +67,15 @@ class Outline:
     @classmethod
     def from_json(cls, text: str) -> "Outline":
         """Read what `to_json` wrote."""
-        values: dict[str, Any] = json.loads(text)
-        experiments = tuple(
-            Experiment(**{key: tuple(one) if isinstance(one, list) else one for key, one in experiment.items()})
-            for experiment in values.pop("experiments")
-        )
-        datasets = {name: DatasetOutline(**one) for name, one in values.pop("datasets").items()}
-        plain = {key: tuple(one) if isinstance(one, list) else one for key, one in values.items()}
-        return cls(experiments=experiments, datasets=datasets, **plain)
+        return cls.from_mapping(json.loads(text))
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> "Outline":
+        """Make an outline from the plain values in its JSON."""
+        experiments = tuple(Experiment(**_with_tuples(experiment)) for experiment in values["experiments"])
+        datasets = {name: DatasetOutline(**one) for name, one in values["datasets"].items()}
+        return cls(**{**_with_tuples(values), "experiments": experiments, "datasets": datasets})
+
+
+def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(one) if isinstance(one, list) else one for key, one in values.items()}

@@ -5,14 +5,15 @@ Templates hold Snakemake wildcards in braces; `fill` puts values in their place.
 
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 
 from noise_resistance.study.grid import Evaluation, Training
 
-__all__ = ["NAME_PATTERN", "NUMBER_PATTERN", "Paths", "format_number"]
+__all__ = ["EVALUATION", "NAME_PATTERN", "NUMBER_PATTERN", "TRAINING", "Paths", "format_number", "wildcards"]
 
 NUMBER_PATTERN = r"(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?"
 NAME_PATTERN = r"[a-z][a-z0-9_]*"
+TRAINING = "{dataset}/{model}/{optimizer}/lr-{learning_rate}/seed-{seed}"
+EVALUATION = f"{TRAINING}/{{scope}}/eta-{{noise_level}}"
 
 
 def format_number(value: float) -> str:
@@ -39,7 +40,7 @@ class Paths:
     @property
     def training(self) -> str:
         """A training's folder."""
-        return self.root + "/trainings/{dataset}/{model}/{optimizer}/lr-{learning_rate}/seed-{seed}"
+        return f"{self.root}/trainings/{TRAINING}"
 
     archive = "results/datasets/{dataset}/{archive}"
     dataset = "results/datasets/{dataset}.h5"
@@ -80,6 +81,11 @@ class Paths:
         return self.root + "/figures"
 
     @property
+    def benchmarks(self) -> str:
+        """The folder of the time and memory that trainings and evaluations took."""
+        return self.root + "/benchmarks"
+
+    @property
     def logs(self) -> str:
         """The folder of the logs; below it the paths are those of the results."""
         return f"logs/{self.study}"
@@ -87,10 +93,6 @@ class Paths:
     def fill(self, template: str, one: Training | Evaluation) -> str:
         """Put a training's or an evaluation's values in the place of the wildcards."""
         return template.format(**wildcards(one))
-
-    def resume(self, weights: str | Path) -> Path:
-        """Return the folder where the unfinished training of these weights keeps its state."""
-        return Path(weights).parent / ".resume"
 
 
 def wildcards(one: Training | Evaluation) -> dict[str, str]:

@@ -1,0 +1,201 @@
+"""What all figures share: sizes, fonts, colours, legend, and files that are the same every time."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from noise_resistance.storage.files import replace_atomically
+
+__all__ = [
+    "CATEGORIES",
+    "CHANCE",
+    "MARKERS",
+    "SMALL",
+    "band",
+    "label_axes",
+    "legend",
+    "new_figure",
+    "save",
+    "sequence",
+    "styled",
+    "subtitle",
+]
+
+ONE_COLUMN, TWO_COLUMNS = 3.5, 7.2  # inches, of a two-column page
+SMALL = 7.0  # points, the smallest text
+CHANCE: dict[str, Any] = {"color": "0.35", "linewidth": 1.0, "linestyle": (0, (1, 1.5)), "zorder": 1.5}
+# Each differs from its neighbours without colour.
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
+# Okabe and Ito's colours, the dark ones first; told apart under every kind of colour blindness.
+CATEGORIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#e69f00", "#56b4e9")
+
+_DOTS_PER_INCH = 300
+_STYLE = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": "0.25",
+    "axes.grid": True,
+    "axes.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 8,
+    "axes.titleweight": "bold",
+    "figure.constrained_layout.h_pad": 0.03,
+    "figure.constrained_layout.wspace": 0.05,
+    "figure.constrained_layout.w_pad": 0.03,
+    "figure.titlesize": SMALL,
+    "font.family": "DejaVu Sans",
+    "font.size": SMALL,
+    "grid.color": "0.9",
+    "grid.linewidth": 0.5,
+    "legend.fontsize": SMALL,
+    "legend.frameon": False,
+    "legend.title_fontsize": SMALL,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4.2,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "noise-resistance",
+    "xtick.labelsize": SMALL,
+    "xtick.major.width": 0.6,
+    "ytick.labelsize": SMALL,
+    "ytick.major.width": 0.6,
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw and save inside of this, whatever the user's own Matplotlib settings are."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_STYLE)
+        yield
+
+
+def new_figure(panels: int, panel_height: float, extra_height: float = 0.0) -> tuple[Figure, list[Axes]]:
+    """Make a figure of one panel at column width, or of several in two columns at page width.
+
+    Args:
+        panels: how many.
+        panel_height: of one panel, in inches.
+        extra_height: for what stands around the panels, in inches.
+
+    Returns:
+        the figure and its panels, the first row's first; they share both axes.
+    """
+    columns = min(panels, 2)
+    rows = -(-panels // columns)
+    width = ONE_COLUMN if columns == 1 else TWO_COLUMNS
+    figure = Figure(figsize=(width, rows * panel_height + extra_height), layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for unused in grid[panels:]:
+        unused.remove()
+    if len(grid) > panels > columns:
+        grid[panels - columns].tick_params(labelbottom=True)
+    return figure, list(grid[:panels])
+
+
+def subtitle(figure: Figure, parts: Sequence[str]) -> None:
+    """State in small print above the panels what the figure shows; lines break between parts."""
+    characters = int(figure.get_figwidth() * 72 / (0.56 * SMALL))
+    lines: list[str] = []
+    for part in filter(None, parts):
+        if lines and len(lines[-1]) + len(part) + 3 <= characters:
+            lines[-1] += f" · {part}"
+        else:
+            lines.append(part)
+    figure.suptitle("\n".join(lines), color="0.25", linespacing=1.3)
+
+
+def label_axes(grid: Sequence[Axes], horizontal: str, vertical: str = "") -> None:
+    """Name the axes once a column, below, and once a row, at the left."""
+    columns = min(len(grid), 2)
+    for index, axes in enumerate(grid):
+        has_one_below = index + columns < len(grid)
+        axes.set_xlabel("" if has_one_below else horizontal)
+        axes.set_ylabel("" if index % columns else vertical)
+
+
+def legend(figure: Figure, *groups: Sequence[Artist], title: str | None = None) -> None:
+    """Put the figure's one legend below the panels, read from left to right, then down.
+
+    Args:
+        figure: its width decides how many entries stand side by side.
+        groups: the entries; each group begins a row.
+        title: over the entries.
+    """
+    for limit in range(max(len(group) for group in groups), 0, -1):
+        columns = max(_balanced(len(group), limit) for group in groups)
+        entries = [entry for group in groups for entry in _padded(group, columns)]
+        # Matplotlib fills column by column.
+        ordered = [entries[i] for column in range(columns) for i in range(column, len(entries), columns)]
+        drawn = figure.legend(
+            handles=ordered,
+            title=title,
+            loc="outside lower center",
+            ncols=columns,
+            columnspacing=1.2,
+            handlelength=2.2,
+            handletextpad=0.6,
+        )
+        if columns == 1 or drawn.get_window_extent().width <= 0.98 * figure.bbox.width:
+            return
+        drawn.remove()
+
+
+def sequence(count: int) -> list[str]:
+    """Return colours for values in order, from dark to the lightest that is legible on white.
+
+    Their luminance rises steadily, so the order is seen in grey and by the colour-blind.
+    """
+    colours = mpl.colormaps["viridis"](np.linspace(0.0, 0.78, max(count, 2)))[:count]
+    return [to_hex(colour) for colour in colours]
+
+
+def band(axes: Axes, x: Any, low: Any, high: Any, colour: str) -> None:
+    """Shade an interval; where it has no limits, nothing is drawn."""
+    axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0, zorder=1.2)
+
+
+def save(figure: Figure, stem: Path, title: str) -> None:
+    """Write ``.png``, ``.svg`` and ``.pdf``, each whole or not at all and free of dates.
+
+    Args:
+        figure: made inside of `styled`.
+        stem: the files' path without its ending.
+        title: one line that the files carry for readers who cannot see them.
+    """
+    undated: dict[str, dict[str, Any]] = {
+        "png": {"Title": title, "Software": None},
+        "svg": {"Title": title, "Date": None},
+        "pdf": {"Title": title, "CreationDate": None},
+    }
+    for ending, metadata in undated.items():
+        with replace_atomically(f"{stem}.{ending}") as temporary:
+            figure.savefig(temporary, format=ending, dpi=_DOTS_PER_INCH, metadata=metadata)
+
+
+def _balanced(entries: int, limit: int) -> int:
+    """Return how many stand side by side when rows no longer than the limit are filled evenly."""
+    rows = -(-entries // limit)
+    return -(-entries // rows)
+
+
+def _padded(group: Sequence[Artist], columns: int) -> list[Artist]:
+    """Spread a group evenly over the rows it needs, filled up with entries that show nothing."""
+    used = _balanced(len(group), columns)
+    blank = Line2D([], [], linestyle="none", label=" ")
+    padded: list[Artist] = []
+    for start in range(0, len(group), used):
+        row = group[start : start + used]
+        padded += [*row, *[blank] * (columns - len(row))]
+    return padded

@@ -1,0 +1,128 @@
+"""Equations (7) to (9) and their intervals, from the tidy table of a study.
+
+The table has the columns of `analysis.summary.COLUMNS`, one row an observation (one draw of one
+training at one noise level under one scope). Every function here returns one row a training cell:
+a training without its seed, under one scope. Its columns are the keys, then
+
+- ``value``: the mean over seeds of the values that the equations give for each seed;
+- ``low``, ``high``: the 95 % interval of `estimate`, NaN where there is none;
+- ``seeds``, ``draws``: how many of each are in the value.
+
+Everything is a fraction. A cell that lacks an observation which the others have is NaN rather than
+a mean over what happens to be there.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+__all__ = [
+    "CELL",
+    "CONFIDENCE",
+    "TRAINING_CELL",
+    "accuracy",
+    "average_normalized_accuracy",
+    "baseline_accuracy",
+    "describe_interval",
+    "estimate",
+    "normalized_accuracy",
+    "normalized_chance",
+]
+
+CONFIDENCE = 0.95
+TRAINING_CELL = ["dataset", "model", "optimizer", "learning_rate"]
+CELL = [*TRAINING_CELL, "scope"]
+
+
+def estimate(values: np.ndarray) -> tuple[float, float, float]:
+    """Return the mean of a quantity and its 95 % interval: the one place that decides the method.
+
+    With one seed the interval is Student's t over draws: it says how exactly N draws of noise
+    measure this one trained network, and nothing of how another training would have turned out.
+    With several seeds it is Student's t over the seeds' means: it covers the trainings, for the N
+    draws at hand. What the draws have in common over seeds (z is the same for all) is not in it.
+
+    Args:
+        values: by (seed, draw), complete.
+
+    Returns:
+        mean, lower and upper limit; the limits are NaN where fewer than two values are there to
+        tell the spread from. Limits can lie outside of [0, 1]: they are not cut.
+    """
+    by_seed = values.mean(axis=1)
+    sample = by_seed if len(by_seed) > 1 else values[0]
+    mean = float(by_seed.mean())
+    if len(sample) < 2:
+        return mean, float("nan"), float("nan")
+    error = sample.std(ddof=1) / np.sqrt(len(sample))
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(sample) - 1) * error)
+    return mean, mean - half, mean + half
+
+
+def describe_interval(seeds: int, draws: int) -> str:
+    """Say what the intervals of `estimate` cover, for captions; empty where there are none."""
+    if seeds > 1:
+        return "95 % interval over seeds"
+    return "95 % interval over draws" if draws > 1 else ""
+
+
+def baseline_accuracy(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a_o by `TRAINING_CELL`; with one seed it has no interval."""
+    trainings = table.drop_duplicates([*TRAINING_CELL, "seed"])
+    return _estimates(trainings.assign(draw=0), TRAINING_CELL, "baseline_accuracy").drop(columns="draws")
+
+
+def accuracy(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a^x, equation (7), by `CELL` and ``noise_level``."""
+    return _estimates(table, [*CELL, "noise_level"], "accuracy")
+
+
+def normalized_accuracy(table: pd.DataFrame) -> pd.DataFrame:
+    """Return A^x = a^x / a_o, equation (8), by `CELL` and ``noise_level``.
+
+    Each seed's accuracy is divided by that seed's own baseline.
+    """
+    return _estimates(table, [*CELL, "noise_level"], "normalized_accuracy")
+
+
+def average_normalized_accuracy(table: pd.DataFrame, noise_levels: Iterable[float]) -> pd.DataFrame:
+    """Return A_avr, equation (9), by `CELL`: the mean of A^x over the noise levels that are not 0.
+
+    The draws are common to all noise levels (draw 7 is the same z at each), so levels are not
+    independent: the average is taken over levels within each draw first, and the interval over
+    those averages.
+
+    Args:
+        table: the tidy table.
+        noise_levels: those of the study; a cell without one of them is NaN.
+    """
+    levels = [level for level in noise_levels if level != 0]
+    keys = [*CELL, "seed", "draw"]
+    by_level = table.pivot(index=keys, columns="noise_level", values="normalized_accuracy")
+    average = by_level.reindex(columns=levels).mean(axis=1, skipna=False)
+    averages = average.rename("average").reset_index()
+    return _in_order_of(table, _estimates(averages, CELL, "average"))
+
+
+def normalized_chance(classes: int, baseline: float) -> float:
+    """Return the normalized accuracy of guessing: one over the classes, over the baseline."""
+    return 1 / classes / baseline
+
+
+def _estimates(table: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
+    rows: list[dict[str, Any]] = []
+    for key, group in table.groupby(list(keys), sort=False):
+        values = group.pivot(index="seed", columns="draw", values=column).to_numpy(dtype=np.float64)
+        value, low, high = estimate(values)
+        of_group = dict(zip(keys, key, strict=True))
+        seeds, draws = values.shape
+        rows.append(of_group | {"value": value, "low": low, "high": high, "seeds": seeds, "draws": draws})
+    return pd.DataFrame(rows, columns=[*keys, "value", "low", "high", "seeds", "draws"])
+
+
+def _in_order_of(table: pd.DataFrame, estimates: pd.DataFrame) -> pd.DataFrame:
+    """Pivoting sorts; give the cells the order in which the study has them."""
+    return table[CELL].drop_duplicates().merge(estimates, on=CELL, how="left")

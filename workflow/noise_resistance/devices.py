@@ -1,0 +1,61 @@
+"""Where TensorFlow runs: chosen, limited and logged before its first operation."""
+
+import os
+from dataclasses import dataclass
+
+from noise_resistance.errors import DeviceError
+
+__all__ = ["Device", "prepare_device"]
+
+
+@dataclass(frozen=True)
+class Device:
+    """The device of this process.
+
+    Attributes:
+        kind: ``gpu`` or ``cpu``.
+        description: for logs and files, such as ``gpu: NVIDIA A100`` or ``cpu: 1 thread``.
+    """
+
+    kind: str
+    description: str
+
+
+def prepare_device(wanted: str, threads: int, keras: bool = True) -> Device:
+    """Set TensorFlow up on the device that is wanted; to be called before any other use of it.
+
+    A GPU is shared safely: its memory is taken as needed, not at once. On a CPU no more than
+    `threads` threads compute, so that jobs side by side do not slow each other down.
+
+    Args:
+        wanted: ``gpu``, ``cpu``, or ``auto`` (a GPU where there is one).
+        threads: CPU threads to compute with.
+        keras: whether the process uses Keras; without it, importing TensorFlow takes half the time.
+
+    Raises:
+        DeviceError: a GPU is wanted and none is visible.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    if wanted == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    if not keras:
+        # TensorFlow imports Keras 3 eagerly and the legacy one, which is not installed, on demand.
+        os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(min(threads, 2))
+    gpus = [] if wanted == "cpu" else tf.config.list_physical_devices("GPU")
+    if wanted == "gpu" and not gpus:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        hidden = "" if visible is None else f" (CUDA_VISIBLE_DEVICES is '{visible}')"
+        raise DeviceError(
+            f"no GPU is visible to TensorFlow{hidden}; install envs/gpu.lock on a machine with one, "
+            "or set device: cpu or device: auto in the configuration"
+        )
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if gpus:
+        name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "unknown")
+        return Device("gpu", f"gpu: {name}")
+    return Device("cpu", f"cpu: {threads} thread{'s' if threads > 1 else ''}")

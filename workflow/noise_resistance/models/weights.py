@@ -1,0 +1,62 @@
+"""Keras weights files: written by Keras, stamped with checksums, read without importing Keras."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from noise_resistance.errors import DataError
+from noise_resistance.study.arrays import Array
+from noise_resistance.storage.files import replace_atomically
+from noise_resistance.storage.hdf5 import read_tree, stamp_tree
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["read_weights", "write_weights"]
+
+_ROLES_BY_COUNT = {2: ("kernel", "bias"), 4: ("gamma", "beta", "moving_mean", "moving_variance")}
+
+
+def write_weights(model: "keras.Model", path: str | Path, attributes: Mapping[str, Any]) -> None:
+    """Save a model's weights as ``keras.Model.load_weights`` reads them, with our attributes added.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    with replace_atomically(path) as temporary:
+        model.save_weights(temporary)
+        stamp_tree(temporary, "weights", attributes)
+
+
+def read_weights(path: str | Path, arrays: tuple[Array, ...]) -> dict[str, np.ndarray]:
+    """Read the weights of one of our networks.
+
+    Args:
+        path: what `write_weights` wrote.
+        arrays: the arrays the network has.
+
+    Returns: float32 values by array name.
+
+    Raises:
+        DataError: the file is damaged, or holds the weights of another network.
+    """
+    record = read_tree(path, "weights")
+    layers: dict[str, list[np.ndarray]] = {}
+    for name, values in sorted(record.variables.items()):
+        layers.setdefault(name.rpartition("/")[0], []).append(values)
+    found: dict[str, np.ndarray] = {}
+    for group, values in layers.items():
+        layer = record.labels[group]
+        roles = _ROLES_BY_COUNT.get(len(values), tuple(map(str, range(len(values)))))
+        found.update({f"{layer}/{role}": one for role, one in zip(roles, values, strict=True)})
+    expected = {array.name: array.shape for array in arrays}
+    shapes = {name: values.shape for name, values in found.items()}
+    if shapes != expected:
+        odd = next(name for name in sorted({*shapes, *expected}) if shapes.get(name) != expected.get(name))
+        raise DataError(
+            f"{path}: weights of another network: {odd} has shape {shapes.get(odd)}, expected {expected.get(odd)}; "
+            "delete the file and run snakemake again"
+        )
+    return found

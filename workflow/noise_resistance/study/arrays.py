@@ -1,0 +1,33 @@
+"""The named arrays of a model: what noise falls on, and what files hold."""
+
+from dataclasses import dataclass
+from math import prod
+
+__all__ = ["ROLES", "Array"]
+
+ROLES = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
+
+
+@dataclass(frozen=True)
+class Array:
+    """One array of a model.
+
+    Attributes:
+        layer: the layer's name.
+        role: what it is in its layer, one of `ROLES`.
+        shape: its shape.
+    """
+
+    layer: str
+    role: str
+    shape: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """The array's name in files and in the noise's seed: ``<layer>/<role>``, Keras's own path."""
+        return f"{self.layer}/{self.role}"
+
+    @property
+    def size(self) -> int:
+        """The number of its elements."""
+        return prod(self.shape)

@@ -1,0 +1,31 @@
+"""The names of the tables and figures a study makes, without their endings."""
+
+from noise_resistance.study.outline import Outline
+
+__all__ = ["FIGURE_FORMATS", "TABLE_FORMATS", "figure_stems", "table_stems"]
+
+TABLE_FORMATS = ("csv", "md", "tex")
+FIGURE_FORMATS = ("png", "svg", "pdf")
+
+
+def table_stems(outline: Outline) -> list[str]:
+    """Return ``table1``, ``table2`` and ``table3-<scope>``, where the study has what they show."""
+    experiment = outline.experiment("learning_rate")
+    return ["table1", "table2", *(f"table3-{scope}" for scope in experiment.scopes)] if experiment else []
+
+
+def figure_stems(outline: Outline) -> list[str]:
+    """Return ``figure<n>-<dataset>-<scope>`` for Figures 1 and 2, ``figure<n>-<scope>`` for 3 and 4.
+
+    The paper has a Figure 1 for the first dataset and a Figure 2 for the second; those of further
+    datasets bear no number.
+    """
+    stems = []
+    if experiment := outline.experiment("learning_rate"):
+        for position, dataset in enumerate(experiment.datasets, start=1):
+            number = str(position) if position <= 2 else ""
+            stems += [f"figure{number}-{dataset}-{scope}" for scope in experiment.scopes]
+    for number, name in (("3", "optimizer"), ("4", "tradeoff")):
+        if experiment := outline.experiment(name):
+            stems += [f"figure{number}-{scope}" for scope in experiment.scopes]
+    return stems

@@ -1,0 +1,11 @@
+"""Seeds derived from names, so that random numbers depend on what they are for and on nothing else."""
+
+import hashlib
+
+__all__ = ["derive_seed"]
+
+
+def derive_seed(*parts: int | str) -> int:
+    """Return a seed in [0, 2**31) that depends on the parts and their order alone."""
+    text = "/".join(map(str, parts)).encode()
+    return int.from_bytes(hashlib.sha256(text).digest()[:4], "big") >> 1

@@ -1,0 +1,205 @@
+"""Training steps inside one compiled function: data on the device, many steps a call."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from noise_resistance.datasets.prepared import Split
+from noise_resistance.models.optimizers import make_optimizer
+from noise_resistance.models.preprocessing import mean_image, normalize
+from noise_resistance.models.resnet import BATCHNORM_MOMENTUM, ResNet
+from noise_resistance.study.recipe import Recipe
+from noise_resistance.study.seeds import derive_seed
+from noise_resistance.training.augmentation import augment
+from noise_resistance.training.schedules import learning_rate_at
+
+__all__ = ["Engine", "EpochResult", "State"]
+
+_STEPS_A_CALL = 200
+_TEST_BATCH_SIZE = 500
+
+
+class EpochResult(NamedTuple):
+    """Means over one epoch's training images: the loss, L2 penalty included, and the accuracy."""
+
+    loss: float
+    accuracy: float
+
+
+class State(NamedTuple):
+    """All that the next epoch depends on, besides the recipe and the seed.
+
+    Attributes:
+        weights: every array of the model, in its order, as one float32 vector.
+        optimizer: the optimizer's floating-point state, as one float32 vector.
+        counters: the optimizer's integer state.
+    """
+
+    weights: np.ndarray
+    optimizer: np.ndarray
+    counters: np.ndarray
+
+
+class Engine:
+    """One network in training.
+
+    Random numbers are derived from the seed, the epoch and the step, never from what ran before:
+    a training that is resumed after an epoch goes on exactly as it would have.
+    """
+
+    def __init__(
+        self,
+        network: ResNet,
+        train: Split,
+        test: Split,
+        optimizer: Mapping[str, Any],
+        learning_rate: float,
+        recipe: Recipe,
+        seed: int,
+    ) -> None:
+        """Put the data on the device and draw the initial weights.
+
+        Args:
+            network: the structure to train.
+            train: training images and labels.
+            test: test images and labels, looked at after each epoch and used for nothing.
+            optimizer: the optimizer's definition.
+            learning_rate: the initial learning rate.
+            recipe: everything else.
+            seed: the training seed: initial weights, order and augmentation.
+        """
+        self.network = network
+        self.model = network.build(seed)
+        self.pixel_mean = mean_image(train.images, recipe.subtract_pixel_mean)
+        self._recipe, self._seed, self._initial_rate = recipe, seed, learning_rate
+        self._optimizer = make_optimizer(optimizer, learning_rate)
+        self._optimizer.build(self.model.trainable_variables)
+        self._images, self._labels = tf.constant(train.images), tf.constant(train.labels.astype(np.int32))
+        self._test_images, self._test_labels = tf.constant(test.images), tf.constant(test.labels.astype(np.int32))
+        self._variables: dict[str, tf.Variable] = {one.path: one.value for one in self.model.variables}
+        self._run_steps = {
+            size: tf.function(self._steps, input_signature=_signature(size))
+            for size in {recipe.batch_size, len(train.labels) % recipe.batch_size} - {0}
+        }
+        self._run_test = tf.function(self._count_right_test_images)
+
+    def learning_rate(self, epoch: int) -> float:
+        """Return the learning rate of an epoch, counted from zero."""
+        return learning_rate_at(epoch, self._initial_rate, self._recipe.schedule)
+
+    def train_epoch(self, epoch: int) -> EpochResult:
+        """Train for one epoch, counted from zero; stop at the first loss that is not finite.
+
+        Returns: the means over the images seen; a loss that is not finite ends the epoch early.
+        """
+        self._optimizer.learning_rate.assign(self.learning_rate(epoch))
+        seed = tf.constant(derive_seed(self._seed, "augmentation", epoch))
+        losses, right, seen = 0.0, 0, 0
+        for first, batches in self._batches(epoch):
+            run = self._run_steps[batches.shape[1]]
+            loss, correct = run(tf.constant(batches), tf.constant(first), seed)
+            losses, right, seen = losses + float(loss), right + int(correct), seen + batches.size
+            if not np.isfinite(losses):
+                break
+        return EpochResult(losses / seen, right / seen)
+
+    def test_accuracy(self) -> float:
+        """Return the accuracy on the test set, a fraction."""
+        return int(self._run_test()) / len(self._test_labels)
+
+    def state(self) -> State:
+        """Return what `restore` needs to go on from here."""
+        return State(
+            _flatten(list(self._variables.values())), _flatten(self._floats()),
+            np.array([int(one.numpy()) for one in self._integers()], np.int64),
+        )  # fmt: skip
+
+    def restore(self, state: State) -> None:
+        """Go back to a state that `state` gave.
+
+        Raises:
+            ValueError: the state belongs to another network or optimizer.
+        """
+        _unflatten(state.weights, list(self._variables.values()))
+        _unflatten(state.optimizer, self._floats())
+        for variable, value in zip(self._integers(), state.counters, strict=True):
+            variable.assign(int(value))
+
+    def _batches(self, epoch: int) -> list[tuple[int, np.ndarray]]:
+        """Cut the epoch's order into calls: (first step, indices (steps, batch)), the rest last."""
+        size = self._recipe.batch_size
+        order = np.random.Generator(np.random.PCG64(derive_seed(self._seed, "order", epoch)))
+        indices = order.permutation(len(self._labels)).astype(np.int32)
+        whole = len(indices) // size
+        calls = [
+            (first, indices[first * size : min(first + _STEPS_A_CALL, whole) * size].reshape(-1, size))
+            for first in range(0, whole, _STEPS_A_CALL)
+        ]
+        rest = indices[whole * size :]
+        return [*calls, (whole, rest[None])] if len(rest) else calls
+
+    def _steps(self, batches: tf.Tensor, first: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        losses, right = tf.constant(0.0), tf.constant(0)
+        for step in tf.range(tf.shape(batches)[0]):
+            chosen = batches[step]
+            loss, correct = self._step(chosen, tf.stack([seed, first + step]))
+            losses += loss * tf.cast(tf.size(chosen), tf.float32)
+            right += correct
+        return losses, right
+
+    def _step(self, chosen: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        labels = tf.gather(self._labels, chosen)
+        images = augment(normalize(tf.gather(self._images, chosen), self.pixel_mean), self._recipe, seed)
+        trainable = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            weights = {name: tf.convert_to_tensor(one) for name, one in self._variables.items()}
+            logits, statistics = self.network.forward(weights, images, training=True)
+            entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            penalty = tf.add_n([tf.nn.l2_loss(weights[name]) for name in self.network.regularized()])
+            # tf.nn.l2_loss halves the sum of squares, Keras's l2 does not.
+            loss = tf.reduce_mean(entropy) + 2 * self._recipe.l2 * penalty
+        gradients = tape.gradient(loss, [one.value for one in trainable])
+        self._optimizer.apply(gradients, trainable)
+        for name, value in statistics.items():
+            moving = self._variables[name]
+            moving.assign(moving * BATCHNORM_MOMENTUM + value * (1 - BATCHNORM_MOMENTUM))
+        return loss, _count_right(logits, labels)
+
+    def _count_right_test_images(self) -> tf.Tensor:
+        weights = {name: tf.convert_to_tensor(one) for name, one in self._variables.items()}
+        right = tf.constant(0)
+        for begin in tf.range(0, len(self._test_labels), _TEST_BATCH_SIZE):
+            chosen = slice(begin, begin + _TEST_BATCH_SIZE)
+            images = normalize(self._test_images[chosen], self.pixel_mean)
+            logits, _ = self.network.forward(weights, images, training=False)
+            right += _count_right(logits, self._test_labels[chosen])
+        return right
+
+    def _floats(self) -> list[tf.Variable]:
+        return [one.value for one in self._optimizer.variables if one.value.dtype.is_floating]
+
+    def _integers(self) -> list[tf.Variable]:
+        return [one.value for one in self._optimizer.variables if not one.value.dtype.is_floating]
+
+
+def _count_right(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32) == labels, tf.int32))
+
+
+def _signature(batch_size: int) -> list[tf.TensorSpec]:
+    batches = tf.TensorSpec((None, batch_size), tf.int32)
+    return [batches, tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.int32)]
+
+
+def _flatten(variables: list[tf.Variable]) -> np.ndarray:
+    return np.concatenate([np.ravel(one.numpy()) for one in variables]).astype(np.float32)
+
+
+def _unflatten(values: np.ndarray, variables: list[tf.Variable]) -> None:
+    sizes = [int(np.prod(one.shape)) for one in variables]
+    if sum(sizes) != len(values):
+        raise ValueError(f"{len(values)} values for {sum(sizes)} places")
+    for variable, part in zip(variables, np.split(values, np.cumsum(sizes)[:-1]), strict=True):
+        variable.assign(part.reshape(variable.shape))

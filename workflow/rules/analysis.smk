@@ -1,0 +1,186 @@
+# From the study's files to its summary, tables and figures.
+
+
+localrules:
+    summarise,
+    table1,
+    table2,
+    table3,
+    learning_rate_figure,
+    optimizer_figure,
+    tradeoff_figure,
+
+
+SUMMARY = f"{paths.summary}.h5"
+
+
+rule summarise:
+    input:
+        training_files(paths.baseline),
+        evaluation_files(),
+    output:
+        csv=f"{paths.summary}.csv",
+        hdf5=SUMMARY,
+    params:
+        outline=OUTLINE,
+        code=fingerprint("summarise"),
+    log:
+        f"{paths.logs}/summarise.log",
+    conda:
+        CONDA_ENVIRONMENT
+    shell:
+        "python -m noise_resistance --log {log:q} summarise"
+        " --outline {params.outline:q}"
+        " --csv {output.csv:q}"
+        " --hdf5 {output.hdf5:q}"
+        " --fingerprint {params.code}"
+
+rule table1:
+    input:
+        ancient(dataset_files().values()),
+    output:
+        multiext(
+            f"{paths.tables}/table1",
+            csv=".csv",
+            md=".md",
+            tex=".tex",
+        ),
+    params:
+        outline=OUTLINE,
+        datasets=to_json(dataset_files()),
+        stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
+        code=fingerprint("tables"),
+    log:
+        f"{paths.logs}/table1.log",
+    conda:
+        CONDA_ENVIRONMENT
+    shell:
+        "python -m noise_resistance --log {log:q} table1"
+        " --outline {params.outline:q}"
+        " --datasets {params.datasets:q}"
+        " --stem {params.stem:q}"
+
+rule table2:
+    input:
+        SUMMARY,
+    output:
+        multiext(
+            f"{paths.tables}/table2",
+            csv=".csv",
+            md=".md",
+            tex=".tex",
+        ),
+    params:
+        outline=OUTLINE,
+        stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
+        code=fingerprint("tables"),
+    log:
+        f"{paths.logs}/table2.log",
+    conda:
+        CONDA_ENVIRONMENT
+    shell:
+        "python -m noise_resistance --log {log:q} table2"
+        " --outline {params.outline:q}"
+        " --summary {input:q}"
+        " --stem {params.stem:q}"
+
+rule table3:
+    input:
+        SUMMARY,
+    output:
+        multiext(
+            f"{paths.tables}/table3-{{scope}}",
+            csv=".csv",
+            md=".md",
+            tex=".tex",
+        ),
+    params:
+        outline=OUTLINE,
+        stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
+        code=fingerprint("tables"),
+    log:
+        f"{paths.logs}/table3/{{scope}}.log",
+    conda:
+        CONDA_ENVIRONMENT
+    shell:
+        "python -m noise_resistance --log {log:q} table3"
+        " --outline {params.outline:q}"
+        " --summary {input:q}"
+        " --scope {wildcards.scope}"
+        " --stem {params.stem:q}"
+
+rule learning_rate_figure:
+    input:
+        SUMMARY,
+    output:
+        multiext(
+            f"{paths.figures}/figure{{number}}-{{dataset}}-{{scope}}",
+            png=".png",
+            svg=".svg",
+            pdf=".pdf",
+        ),
+    params:
+        outline=OUTLINE,
+        stem=lambda wildcards, output: output.png.removesuffix(".png"),
+        code=fingerprint("learning_rate_figure"),
+    log:
+        f"{paths.logs}/learning_rate_figure/{{number}}-{{dataset}}-{{scope}}.log",
+    conda:
+        CONDA_ENVIRONMENT
+    shell:
+        "python -m noise_resistance --log {log:q} learning-rate-figure"
+        " --outline {params.outline:q}"
+        " --summary {input:q}"
+        " --dataset {wildcards.dataset}"
+        " --scope {wildcards.scope}"
+        " --stem {params.stem:q}"
+
+rule optimizer_figure:
+    input:
+        SUMMARY,
+    output:
+        multiext(
+            f"{paths.figures}/figure3-{{scope}}",
+            png=".png",
+            svg=".svg",
+            pdf=".pdf",
+        ),
+    params:
+        outline=OUTLINE,
+        stem=lambda wildcards, output: output.png.removesuffix(".png"),
+        code=fingerprint("optimizer_figure"),
+    log:
+        f"{paths.logs}/optimizer_figure/{{scope}}.log",
+    conda:
+        CONDA_ENVIRONMENT
+    shell:
+        "python -m noise_resistance --log {log:q} optimizer-figure"
+        " --outline {params.outline:q}"
+        " --summary {input:q}"
+        " --scope {wildcards.scope}"
+        " --stem {params.stem:q}"
+
+rule tradeoff_figure:
+    input:
+        SUMMARY,
+    output:
+        multiext(
+            f"{paths.figures}/figure4-{{scope}}",
+            png=".png",
+            svg=".svg",
+            pdf=".pdf",
+        ),
+    params:
+        outline=OUTLINE,
+        stem=lambda wildcards, output: output.png.removesuffix(".png"),
+        code=fingerprint("tradeoff_figure"),
+    log:
+        f"{paths.logs}/tradeoff_figure/{{scope}}.log",
+    conda:
+        CONDA_ENVIRONMENT
+    shell:
+        "python -m noise_resistance --log {log:q} tradeoff-figure"
+        " --outline {params.outline:q}"
+        " --summary {input:q}"
+        " --scope {wildcards.scope}"
+        " --stem {params.stem:q}"

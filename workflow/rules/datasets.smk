@@ -1,0 +1,44 @@
+# From the archives as they are published to one HDF5 file a dataset.
+
+
+localrules:
+    download_dataset,
+    prepare_dataset,
+
+
+rule download_dataset:
+    output:
+        paths.archive,
+    params:
+        url=lambda wildcards: archive_of(wildcards).url,
+        checksum=lambda wildcards: archive_of(wildcards).checksum,
+    log:
+        f"{paths.logs}/download_dataset/{{dataset}}/{{archive}}.log",
+    conda:
+        CONDA_ENVIRONMENT
+    shell:
+        "python -m noise_resistance --log {log:q} download-dataset"
+        " --url {params.url:q}"
+        " --checksum {params.checksum:q}"
+        " --output {output:q}"
+
+
+rule prepare_dataset:
+    input:
+        archive_files,
+    output:
+        paths.dataset,
+    params:
+        entry=lambda wildcards: to_json(dataset_of(wildcards).as_mapping()),
+        archives=lambda wildcards, input: [f"--archive={path}" for path in input],
+        code=fingerprint("prepare_dataset"),
+    log:
+        f"{paths.logs}/prepare_dataset/{{dataset}}.log",
+    conda:
+        CONDA_ENVIRONMENT
+    shell:
+        "python -m noise_resistance --log {log:q} prepare-dataset"
+        " --entry {params.entry:q}"
+        " {params.archives:q}"
+        " --output {output:q}"
+        " --fingerprint {params.code}"

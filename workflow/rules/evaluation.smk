@@ -1,0 +1,69 @@
+# Each trained model without noise, and at each noise level under each noise scope.
+
+
+rule evaluate_baseline:
+    input:
+        dataset=ancient(paths.dataset),
+        weights=paths.weights,
+        history=paths.history,
+    output:
+        paths.baseline,
+    params:
+        precision=study.noise.precision,
+        code=fingerprint("evaluate_baseline"),
+    log:
+        f"{paths.logs}/evaluate_baseline/{TRAINING}.log",
+    benchmark:
+        f"{paths.benchmarks}/evaluate_baseline/{TRAINING}.tsv"
+    threads: study.evaluation_threads
+    resources:
+        gpu=GPUS,
+        device=study.device,
+    conda:
+        CONDA_ENVIRONMENT
+    shell:
+        "python -m noise_resistance --log {log:q} evaluate-baseline"
+        " --dataset {input.dataset:q}"
+        " --model {wildcards.model}"
+        " --weights {input.weights:q}"
+        " --history {input.history:q}"
+        " --precision {params.precision}"
+        " --output {output:q}"
+        " --device {resources.device}"
+        " --threads {threads}"
+        " --fingerprint {params.code}"
+
+
+rule evaluate_noise:
+    input:
+        dataset=ancient(paths.dataset),
+        weights=paths.weights,
+        history=paths.history,
+    output:
+        paths.noise,
+    params:
+        settings=to_json(study.noise.as_mapping()),
+        code=fingerprint("evaluate_noise"),
+    log:
+        f"{paths.logs}/evaluate_noise/{EVALUATION}.log",
+    benchmark:
+        f"{paths.benchmarks}/evaluate_noise/{EVALUATION}.tsv"
+    threads: study.evaluation_threads
+    resources:
+        gpu=GPUS,
+        device=study.device,
+    conda:
+        CONDA_ENVIRONMENT
+    shell:
+        "python -m noise_resistance --log {log:q} evaluate-noise"
+        " --dataset {input.dataset:q}"
+        " --model {wildcards.model}"
+        " --weights {input.weights:q}"
+        " --history {input.history:q}"
+        " --scope {wildcards.scope}"
+        " --noise-level {wildcards.noise_level}"
+        " --settings {params.settings:q}"
+        " --output {output:q}"
+        " --device {resources.device}"
+        " --threads {threads}"
+        " --fingerprint {params.code}"
