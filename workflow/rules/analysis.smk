@@ -21,19 +21,20 @@ rule summarise:
     output:
         csv=f"{paths.summary}.csv",
         hdf5=SUMMARY,
-    params:
-        outline=OUTLINE,
-        code=fingerprint("summarise"),
     log:
         f"{paths.logs}/summarise.log",
     conda:
         CONDA_ENVIRONMENT
+    params:
+        outline=OUTLINE,
+        code=fingerprint("summarise"),
     shell:
         "python -m noise_resistance --log {log:q} summarise"
         " --outline {params.outline:q}"
         " --csv {output.csv:q}"
         " --hdf5 {output.hdf5:q}"
         " --fingerprint {params.code}"
+
 
 rule table1:
     input:
@@ -45,20 +46,21 @@ rule table1:
             md=".md",
             tex=".tex",
         ),
+    log:
+        f"{paths.logs}/table1.log",
+    conda:
+        CONDA_ENVIRONMENT
     params:
         outline=OUTLINE,
         datasets=to_json(dataset_files()),
         stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
         code=fingerprint("tables"),
-    log:
-        f"{paths.logs}/table1.log",
-    conda:
-        CONDA_ENVIRONMENT
     shell:
         "python -m noise_resistance --log {log:q} table1"
         " --outline {params.outline:q}"
         " --datasets {params.datasets:q}"
         " --stem {params.stem:q}"
+
 
 rule table2:
     input:
@@ -70,19 +72,20 @@ rule table2:
             md=".md",
             tex=".tex",
         ),
-    params:
-        outline=OUTLINE,
-        stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
-        code=fingerprint("tables"),
     log:
         f"{paths.logs}/table2.log",
     conda:
         CONDA_ENVIRONMENT
+    params:
+        outline=OUTLINE,
+        stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
+        code=fingerprint("tables"),
     shell:
         "python -m noise_resistance --log {log:q} table2"
         " --outline {params.outline:q}"
         " --summary {input:q}"
         " --stem {params.stem:q}"
+
 
 rule table3:
     input:
@@ -94,20 +97,21 @@ rule table3:
             md=".md",
             tex=".tex",
         ),
-    params:
-        outline=OUTLINE,
-        stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
-        code=fingerprint("tables"),
     log:
         f"{paths.logs}/table3/{{scope}}.log",
     conda:
         CONDA_ENVIRONMENT
+    params:
+        outline=OUTLINE,
+        stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
+        code=fingerprint("tables"),
     shell:
         "python -m noise_resistance --log {log:q} table3"
         " --outline {params.outline:q}"
         " --summary {input:q}"
         " --scope {wildcards.scope}"
         " --stem {params.stem:q}"
+
 
 rule learning_rate_figure:
     input:
@@ -119,14 +123,14 @@ rule learning_rate_figure:
             svg=".svg",
             pdf=".pdf",
         ),
-    params:
-        outline=OUTLINE,
-        stem=lambda wildcards, output: output.png.removesuffix(".png"),
-        code=fingerprint("learning_rate_figure"),
     log:
         f"{paths.logs}/learning_rate_figure/{{number}}-{{dataset}}-{{scope}}.log",
     conda:
         CONDA_ENVIRONMENT
+    params:
+        outline=OUTLINE,
+        stem=lambda wildcards, output: output.png.removesuffix(".png"),
+        code=fingerprint("learning_rate_figure"),
     shell:
         "python -m noise_resistance --log {log:q} learning-rate-figure"
         " --outline {params.outline:q}"
@@ -134,6 +138,7 @@ rule learning_rate_figure:
         " --dataset {wildcards.dataset}"
         " --scope {wildcards.scope}"
         " --stem {params.stem:q}"
+
 
 rule optimizer_figure:
     input:
@@ -145,20 +150,21 @@ rule optimizer_figure:
             svg=".svg",
             pdf=".pdf",
         ),
-    params:
-        outline=OUTLINE,
-        stem=lambda wildcards, output: output.png.removesuffix(".png"),
-        code=fingerprint("optimizer_figure"),
     log:
         f"{paths.logs}/optimizer_figure/{{scope}}.log",
     conda:
         CONDA_ENVIRONMENT
+    params:
+        outline=OUTLINE,
+        stem=lambda wildcards, output: output.png.removesuffix(".png"),
+        code=fingerprint("optimizer_figure"),
     shell:
         "python -m noise_resistance --log {log:q} optimizer-figure"
         " --outline {params.outline:q}"
         " --summary {input:q}"
         " --scope {wildcards.scope}"
         " --stem {params.stem:q}"
+
 
 rule tradeoff_figure:
     input:
@@ -170,14 +176,14 @@ rule tradeoff_figure:
             svg=".svg",
             pdf=".pdf",
         ),
-    params:
-        outline=OUTLINE,
-        stem=lambda wildcards, output: output.png.removesuffix(".png"),
-        code=fingerprint("tradeoff_figure"),
     log:
         f"{paths.logs}/tradeoff_figure/{{scope}}.log",
     conda:
         CONDA_ENVIRONMENT
+    params:
+        outline=OUTLINE,
+        stem=lambda wildcards, output: output.png.removesuffix(".png"),
+        code=fingerprint("tradeoff_figure"),
     shell:
         "python -m noise_resistance --log {log:q} tradeoff-figure"
         " --outline {params.outline:q}"

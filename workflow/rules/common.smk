@@ -18,7 +18,7 @@ from noise_resistance.study.outputs import FIGURE_FORMATS, TABLE_FORMATS, figure
 from noise_resistance.study.paths import EVALUATION, NAME_PATTERN, NUMBER_PATTERN, TRAINING
 
 # Jobs run this interpreter and this package, also where neither is installed or activated.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 shell.prefix(f"export PYTHONPATH={str(PACKAGE_FOLDER)!r}; ")
 
 try:

@@ -9,13 +9,13 @@ localrules:
 rule download_dataset:
     output:
         paths.archive,
-    params:
-        url=lambda wildcards: archive_of(wildcards).url,
-        checksum=lambda wildcards: archive_of(wildcards).checksum,
     log:
         f"{paths.logs}/download_dataset/{{dataset}}/{{archive}}.log",
     conda:
         CONDA_ENVIRONMENT
+    params:
+        url=lambda wildcards: archive_of(wildcards).url,
+        checksum=lambda wildcards: archive_of(wildcards).checksum,
     shell:
         "python -m noise_resistance --log {log:q} download-dataset"
         " --url {params.url:q}"
@@ -28,14 +28,14 @@ rule prepare_dataset:
         archive_files,
     output:
         paths.dataset,
-    params:
-        entry=lambda wildcards: to_json(dataset_of(wildcards).as_mapping()),
-        archives=lambda wildcards, input: [f"--archive={path}" for path in input],
-        code=fingerprint("prepare_dataset"),
     log:
         f"{paths.logs}/prepare_dataset/{{dataset}}.log",
     conda:
         CONDA_ENVIRONMENT
+    params:
+        entry=lambda wildcards: to_json(dataset_of(wildcards).as_mapping()),
+        archives=lambda wildcards, input: [f"--archive={path}" for path in input],
+        code=fingerprint("prepare_dataset"),
     shell:
         "python -m noise_resistance --log {log:q} prepare-dataset"
         " --entry {params.entry:q}"

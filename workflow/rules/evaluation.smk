@@ -8,19 +8,19 @@ rule evaluate_baseline:
         history=paths.history,
     output:
         paths.baseline,
-    params:
-        precision=study.noise.precision,
-        code=fingerprint("evaluate_baseline"),
     log:
         f"{paths.logs}/evaluate_baseline/{TRAINING}.log",
     benchmark:
         f"{paths.benchmarks}/evaluate_baseline/{TRAINING}.tsv"
+    conda:
+        CONDA_ENVIRONMENT
     threads: study.evaluation_threads
     resources:
         gpu=GPUS,
         device=study.device,
-    conda:
-        CONDA_ENVIRONMENT
+    params:
+        precision=study.noise.precision,
+        code=fingerprint("evaluate_baseline"),
     shell:
         "python -m noise_resistance --log {log:q} evaluate-baseline"
         " --dataset {input.dataset:q}"
@@ -41,19 +41,19 @@ rule evaluate_noise:
         history=paths.history,
     output:
         paths.noise,
-    params:
-        settings=to_json(study.noise.as_mapping()),
-        code=fingerprint("evaluate_noise"),
     log:
         f"{paths.logs}/evaluate_noise/{EVALUATION}.log",
     benchmark:
         f"{paths.benchmarks}/evaluate_noise/{EVALUATION}.tsv"
+    conda:
+        CONDA_ENVIRONMENT
     threads: study.evaluation_threads
     resources:
         gpu=GPUS,
         device=study.device,
-    conda:
-        CONDA_ENVIRONMENT
+    params:
+        settings=to_json(study.noise.as_mapping()),
+        code=fingerprint("evaluate_noise"),
     shell:
         "python -m noise_resistance --log {log:q} evaluate-noise"
         " --dataset {input.dataset:q}"

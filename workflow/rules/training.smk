@@ -9,21 +9,21 @@ rule train:
     output:
         weights=paths.weights,
         history=paths.history,
+    log:
+        f"{paths.logs}/train/{TRAINING}.log",
+    benchmark:
+        f"{paths.benchmarks}/train/{TRAINING}.tsv"
+    conda:
+        CONDA_ENVIRONMENT
+    threads: study.training_threads
+    resources:
+        gpu=GPUS,
+        device=study.device,
     params:
         dataset_identity=lambda wildcards: to_json(dataset_of(wildcards).identity()),
         optimizer_definition=lambda wildcards: to_json(optimizer_definition(wildcards)),
         recipe=to_json(study.recipe.as_mapping()),
         code=fingerprint("train"),
-    log:
-        f"{paths.logs}/train/{TRAINING}.log",
-    benchmark:
-        f"{paths.benchmarks}/train/{TRAINING}.tsv"
-    threads: study.training_threads
-    resources:
-        gpu=GPUS,
-        device=study.device,
-    conda:
-        CONDA_ENVIRONMENT
     shell:
         "python -m noise_resistance --log {log:q} train"
         " --dataset {input.dataset:q}"

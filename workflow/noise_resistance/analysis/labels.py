@@ -23,7 +23,9 @@ def row_titles(experiment: Experiment) -> dict[tuple[str, str], str]:
 
     The optimizer is named only where the experiment has several.
     """
-    pairs = [(model, optimizer) for model in experiment.models for optimizer in experiment.optimizers]
+    pairs = [
+        (model, optimizer) for model in experiment.models for optimizer in experiment.optimizers
+    ]
     if len(experiment.optimizers) == 1:
         return {pair: model_title(pair[0]) for pair in pairs}
     return {pair: f"{model_title(pair[0])}, {OPTIMIZERS[pair[1]].label}" for pair in pairs}
@@ -44,8 +46,8 @@ def experiment_named(outline: Outline, name: str) -> Experiment:
     experiment = outline.experiment(name)
     if experiment is None:
         raise ConfigurationError(
-            f"study {outline.study} has no experiment '{name}', which {EXPERIMENTS[name]} are made of; "
-            f"add it to the configuration's experiments"
+            f"study {outline.study} has no experiment '{name}', which makes {EXPERIMENTS[name]}; "
+            "add it to the experiments of its configuration"
         )
     return experiment
 

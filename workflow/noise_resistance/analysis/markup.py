@@ -88,7 +88,9 @@ def to_latex(table: Table) -> str:
     An interval's half-width stands below its value, so that twelve columns fit on a page.
     """
     environment = "table*" if table.wide else "table"
-    alignment = "l" + ("r" if table.wide else "l") * (sum(one.span for one in table.headings[0]) - 1)
+    alignment = "l" + ("r" if table.wide else "l") * (
+        sum(one.span for one in table.headings[0]) - 1
+    )
     lines = [
         r"% needs \usepackage{booktabs}",
         rf"\begin{{{environment}}}",
@@ -114,7 +116,9 @@ def _escape(text: str, replacements: dict[str, str]) -> str:
 
 
 def _spread_out(headings: Sequence[Heading]) -> list[str]:
-    return [text for one in headings for text in [_escape(one.text, _MARKDOWN), *[""] * (one.span - 1)]]
+    return [
+        text for one in headings for text in [_escape(one.text, _MARKDOWN), *[""] * (one.span - 1)]
+    ]
 
 
 def _line(entries: Sequence[str]) -> str:
@@ -140,7 +144,9 @@ def _latex_headings(headings: Sequence[Heading]) -> list[str]:
 
 def _latex_row(row: Sequence[Cell]) -> list[str]:
     values = [_escape(cell.text, _LATEX) for cell in row]
-    values = [rf"\textbf{{{text}}}" if cell.bold else text for cell, text in zip(row, values, strict=True)]
+    values = [
+        rf"\textbf{{{text}}}" if cell.bold else text for cell, text in zip(row, values, strict=True)
+    ]
     lines = [rf"{' & '.join(values)} \\"]
     if any(cell.spread for cell in row):
         spreads = [rf"{{\scriptsize $\pm${cell.spread}}}" if cell.spread else "" for cell in row]

@@ -72,7 +72,9 @@ def describe_interval(seeds: int, draws: int) -> str:
 def baseline_accuracy(table: pd.DataFrame) -> pd.DataFrame:
     """Return a_o by `TRAINING_CELL`; with one seed it has no interval."""
     trainings = table.drop_duplicates([*TRAINING_CELL, "seed"])
-    return _estimates(trainings.assign(draw=0), TRAINING_CELL, "baseline_accuracy").drop(columns="draws")
+    return _estimates(trainings.assign(draw=0), TRAINING_CELL, "baseline_accuracy").drop(
+        columns="draws"
+    )
 
 
 def accuracy(table: pd.DataFrame) -> pd.DataFrame:
@@ -119,7 +121,9 @@ def _estimates(table: pd.DataFrame, keys: Sequence[str], column: str) -> pd.Data
         value, low, high = estimate(values)
         of_group = dict(zip(keys, key, strict=True))
         seeds, draws = values.shape
-        rows.append(of_group | {"value": value, "low": low, "high": high, "seeds": seeds, "draws": draws})
+        rows.append(
+            of_group | {"value": value, "low": low, "high": high, "seeds": seeds, "draws": draws}
+        )
     return pd.DataFrame(rows, columns=[*keys, "value", "low", "high", "seeds", "draws"])
 
 

@@ -10,9 +10,20 @@ from typing import Any
 
 import pandas as pd
 
-from noise_resistance.analysis.labels import MISSING, describe_run, experiment_named, model_title, row_titles, scope_of
+from noise_resistance.analysis.labels import (
+    MISSING,
+    describe_run,
+    experiment_named,
+    model_title,
+    row_titles,
+    scope_of,
+)
 from noise_resistance.analysis.markup import Cell, Heading, Table, to_latex, to_markdown
-from noise_resistance.analysis.statistics import average_normalized_accuracy, baseline_accuracy, describe_interval
+from noise_resistance.analysis.statistics import (
+    average_normalized_accuracy,
+    baseline_accuracy,
+    describe_interval,
+)
 from noise_resistance.analysis.summary import read_summary
 from noise_resistance.errors import DataError
 from noise_resistance.storage.files import replace_atomically, write_text
@@ -52,8 +63,8 @@ def write_table1(outline: Outline, dataset_files: Mapping[str, Path], stem: Path
     table = Table(
         number="I",
         name=stem.name,
-        caption="The models and datasets of the experiments. Images per class are training and test "
-        "images together, their mean where classes differ in size.",
+        caption="The models and datasets of the experiments. Images per class are training and "
+        "test images together, their mean where classes differ in size.",
         headings=(
             tuple(
                 Heading(text)
@@ -94,12 +105,16 @@ def write_table2(outline: Outline, summary_file: Path, stem: Path) -> None:
     interval = describe_interval(len(outline.seeds), 1)
     caption = " ".join(
         [
-            "Baseline accuracy in %: test accuracy without noise, by model, dataset and learning rate.",
-            f"{describe_run(outline, draws=False)}.",
+            "Baseline accuracy in %: test accuracy without noise, by model, dataset and",
+            f"learning rate. {describe_run(outline, draws=False)}.",
             _about(interval) if interval else "One seed, so no interval.",
         ]
     )
-    _write(stem, _percent(values), _wide("II", stem.name, caption, outline, experiment, values, bold=False))
+    _write(
+        stem,
+        _percent(values),
+        _wide("II", stem.name, caption, outline, experiment, values, bold=False),
+    )
 
 
 def write_table3(outline: Outline, summary_file: Path, scope: str, stem: Path) -> None:
@@ -124,13 +139,17 @@ def write_table3(outline: Outline, summary_file: Path, scope: str, stem: Path) -
     interval = describe_interval(len(outline.seeds), outline.draws)
     caption = " ".join(
         [
-            f"Average normalized accuracy in % (equation 9), noise scope '{scope}': mean over the noise",
-            f"form factors {levels}. {describe_run(outline)}.",
+            f"Average normalized accuracy in % (equation 9), noise scope '{scope}': mean over the",
+            f"noise form factors {levels}. {describe_run(outline)}.",
             _about(interval) if interval else "One seed and one draw, so no interval.",
             "Bold: the best learning rate of a row, for each dataset.",
         ]
     )
-    _write(stem, _percent(values), _wide("III", stem.name, caption, outline, experiment, values, bold=True))
+    _write(
+        stem,
+        _percent(values),
+        _wide("III", stem.name, caption, outline, experiment, values, bold=True),
+    )
 
 
 def _about(interval: str) -> str:
@@ -141,7 +160,9 @@ def _counts_of(path: Path) -> dict[str, int]:
     attributes = read_attributes(path, "dataset").attributes
     missing = [name for name in _COUNTS if name not in attributes]
     if missing:
-        raise DataError(f"{path}: has no attribute '{missing[0]}'; delete it and run snakemake again")
+        raise DataError(
+            f"{path}: has no attribute '{missing[0]}'; delete it and run snakemake again"
+        )
     return {name: int(attributes[name]) for name in _COUNTS}
 
 
@@ -196,7 +217,8 @@ def _wide(
 ) -> Table:
     """Lay out one row a model, one group of columns a dataset, one column a learning rate."""
     by_cell = {
-        (one.dataset, one.model, one.optimizer, one.learning_rate): one for one in values.itertuples(index=False)
+        (one.dataset, one.model, one.optimizer, one.learning_rate): one
+        for one in values.itertuples(index=False)
     }
     rates = experiment.learning_rates
     rows = []

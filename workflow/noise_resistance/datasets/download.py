@@ -3,6 +3,7 @@
 import re
 import shutil
 from pathlib import Path
+from typing import TextIO
 from urllib.parse import unquote, urlsplit
 
 import pooch
@@ -16,7 +17,13 @@ __all__ = ["download"]
 _CHECKSUM = re.compile(r"md5:[0-9a-f]{32}|sha1:[0-9a-f]{40}|sha256:[0-9a-f]{64}")
 
 
-def download(url: str, checksum: str, destination: Path, patience: Patience | None = None) -> None:
+def download(
+    url: str,
+    checksum: str,
+    destination: Path,
+    patience: Patience | None = None,
+    terminal: TextIO | None = None,
+) -> None:
     """Bring a file of this checksum to `destination`, or leave what is there if it has it already.
 
     A download that breaks off is resumed where the server can do that, also by a later call: what
@@ -27,6 +34,8 @@ def download(url: str, checksum: str, destination: Path, patience: Patience | No
         checksum: ``md5:``, ``sha1:`` or ``sha256:`` and the hexadecimal digest.
         destination: the final name; only a whole file with this checksum ever bears it.
         patience: time-outs and number of attempts.
+        terminal: where a progress bar is drawn if it is a terminal; standard error by default,
+            which gets a line now and then in any case.
 
     Raises:
         DataError: one line that names the URL or file, what is wrong with it, and what to do.
@@ -40,7 +49,7 @@ def download(url: str, checksum: str, destination: Path, patience: Patience | No
             return
         local = _local_path(url)
         if local is None:
-            _fetch(url, checksum, destination, patience or Patience())
+            _fetch(url, checksum, destination, patience or Patience(), terminal)
         else:
             _copy(local, checksum, destination)
     except SourceError as error:
@@ -78,12 +87,14 @@ def _local_path(url: str) -> Path | None:
     return Path(url).expanduser()
 
 
-def _fetch(url: str, checksum: str, destination: Path, patience: Patience) -> None:
+def _fetch(
+    url: str, checksum: str, destination: Path, patience: Patience, terminal: TextIO | None
+) -> None:
     """Download through `pooch`, in a folder of its own so that a kill leaves no litter."""
     pooch.get_logger().setLevel("WARNING")
     folder = destination.parent / f".download-{checksum.replace(':', '-')}"
     folder.mkdir(parents=True, exist_ok=True)
-    downloader = ResumingDownloader(folder / "partial", checksum, patience)
+    downloader = ResumingDownloader(folder / "partial", checksum, patience, terminal)
     whole = pooch.retrieve(
         url, known_hash=checksum, fname="whole", path=folder, downloader=downloader
     )

@@ -4,13 +4,12 @@
 after every interruption.
 """
 
-import logging
 import re
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 import pooch
 import requests
@@ -25,8 +24,6 @@ _CHUNK = 1 << 16
 _TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 _SECONDS_BETWEEN_LINES = 10.0
 _PROGRESS_THAT_COUNTS = 1 << 20
-
-_logger = logging.getLogger(__name__)
 
 
 class SourceError(DataError):
@@ -62,8 +59,11 @@ class ResumingDownloader:
             next one goes on from it.
     """
 
-    def __init__(self, partial: Path, checksum: str, patience: Patience) -> None:
+    def __init__(
+        self, partial: Path, checksum: str, patience: Patience, terminal: TextIO | None = None
+    ) -> None:
         self.partial = partial
+        self._terminal = terminal or sys.stderr
         self._algorithm, _, self._digest = checksum.partition(":")
         self._patience = patience
         self._resumed = False
@@ -77,7 +77,7 @@ class ResumingDownloader:
         if self._checksum() != self._digest:
             self._download(url)
             if self._resumed and self._checksum() != self._digest:
-                _logger.info("%s: the resumed file has a wrong checksum; once more, whole", url)
+                _say(f"{url}: the resumed file has a wrong checksum; once more, whole")
                 self.partial.unlink()
                 self._download(url)
             self._check(url)
@@ -92,9 +92,11 @@ class ResumingDownloader:
                 return self._attempt(url)
             except _InterruptedError as error:
                 reason = str(error)
-            except (requests.ConnectionError, requests.Timeout) as error:
-                reason = _explain(error)
-            except urllib3.exceptions.HTTPError as error:
+            except (
+                requests.ConnectionError,
+                requests.Timeout,
+                urllib3.exceptions.HTTPError,
+            ) as error:
                 reason = _explain(error)
             except (requests.RequestException, ValueError) as error:
                 raise SourceError(f"{url}: cannot be downloaded ({_explain(error)})") from error
@@ -104,7 +106,7 @@ class ResumingDownloader:
             if failures >= self._patience.attempts:
                 raise SourceError(f"{url}: {reason}, {failures} times in a row")
             pause = min(60.0, self._patience.pause * 2 ** (failures - 1))
-            _logger.info("%s: %s; next attempt in %g s", url, reason, pause)
+            _say(f"{url}: {reason}; next attempt in {pause:g} s")
             time.sleep(pause)
 
     def _attempt(self, url: str) -> None:
@@ -136,7 +138,7 @@ class ResumingDownloader:
         if not offset and _is_html(chunk):
             raise SourceError(f"{url}: the server sends an HTML page instead of the file")
         self._resumed = self._resumed or offset > 0
-        progress = _Progress(url, offset, total, self._patience)
+        progress = _Progress(url, offset, total, self._patience, self._terminal)
         with self._open(offset) as file, progress.bar:
             while chunk:
                 file.write(chunk)
@@ -173,9 +175,11 @@ class _InterruptedError(Exception):
 
 
 class _Progress:
-    """A bar on a terminal, a line every ten seconds elsewhere, and the eye on the speed."""
+    """A bar on the terminal, a line every ten seconds in the log, and an eye on the speed."""
 
-    def __init__(self, url: str, done: int, total: int | None, patience: Patience) -> None:
+    def __init__(
+        self, url: str, done: int, total: int | None, patience: Patience, terminal: TextIO
+    ) -> None:
         self._url, self._done, self._total, self._patience = url, done, total, patience
         self._window = (time.monotonic(), done)
         self._line = time.monotonic()
@@ -185,10 +189,11 @@ class _Progress:
             initial=done,
             unit="B",
             unit_scale=True,
-            disable=not sys.stderr.isatty(),
+            file=terminal,
+            disable=not terminal.isatty(),
         )
-        of = f" of {total / 1e6:.1f} MB" if total else ""
-        _logger.info("%s: downloading%s, from byte %d", url, of, done)
+        size = f" {total / 1e6:.1f} MB" if total else ""
+        _say(f"{url}: downloading{size}, from byte {done}")
 
     def advance(self, count: int) -> None:
         """Count bytes received; interrupt what is hopelessly slow."""
@@ -198,13 +203,18 @@ class _Progress:
         if now - self._line >= _SECONDS_BETWEEN_LINES:
             self._line = now
             of = f" of {self._total / 1e6:.1f}" if self._total else ""
-            _logger.info("%s: %.1f%s MB", self._url, self._done / 1e6, of)
+            _say(f"{self._url}: {self._done / 1e6:.1f}{of} MB")
         start, before = self._window
         if now - start >= self._patience.window:
             speed = (self._done - before) / (now - start)
             if speed < self._patience.slowest:
                 raise _InterruptedError(f"the server sends only {speed:.0f} bytes a second")
             self._window = (now, self._done)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def _read(response: requests.Response) -> bytes:

@@ -2,29 +2,38 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from noise_resistance.errors import DataError
+from noise_resistance.models.resnet import ResNet
 from noise_resistance.study.arrays import Array
 from noise_resistance.storage.files import replace_atomically
 from noise_resistance.storage.hdf5 import read_tree, stamp_tree
-
-if TYPE_CHECKING:
-    import keras
 
 __all__ = ["read_weights", "write_weights"]
 
 _ROLES_BY_COUNT = {2: ("kernel", "bias"), 4: ("gamma", "beta", "moving_mean", "moving_variance")}
 
 
-def write_weights(model: "keras.Model", path: str | Path, attributes: Mapping[str, Any]) -> None:
-    """Save a model's weights as ``keras.Model.load_weights`` reads them, with our attributes added.
+def write_weights(
+    network: ResNet, values: Mapping[str, np.ndarray], path: str | Path, attributes: Mapping[str, Any]
+) -> None:
+    """Save weights as ``keras.Model.load_weights`` reads them, with our attributes added.
+
+    Args:
+        network: the structure.
+        values: all its arrays by name.
+        path: the file to write, ``<name>.weights.h5``.
+        attributes: as for `storage.hdf5.write_record`.
 
     Raises:
         DataError: the file cannot be written.
     """
+    model = network.build()
+    for variable in model.variables:
+        variable.assign(values[variable.path])
     with replace_atomically(path) as temporary:
         model.save_weights(temporary)
         stamp_tree(temporary, "weights", attributes)

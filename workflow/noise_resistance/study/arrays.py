@@ -28,6 +28,11 @@ class Array:
         return f"{self.layer}/{self.role}"
 
     @property
+    def moving(self) -> bool:
+        """Whether it is a moving statistic, which gradients do not change."""
+        return self.role.startswith("moving_")
+
+    @property
     def size(self) -> int:
         """The number of its elements."""
         return prod(self.shape)

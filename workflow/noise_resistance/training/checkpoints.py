@@ -61,13 +61,14 @@ class CheckpointFolder:
             print(f"resume: {self.path} was made with other parameters; starting anew", flush=True)
             return None
         columns = {name: record[name].tolist() for name in HISTORY}
-        return Checkpoint(State(record["weights"], record["optimizer"], record["counters"]), History(**columns))
+        return Checkpoint(State(**{name: record[name] for name in State._fields}), History(**columns))
 
     def write(self, checkpoint: Checkpoint) -> None:
         """Keep a state in the place of the last one, whole or not at all."""
         state = checkpoint.state
         variables = {
-            "weights": Variable(("weight",), state.weights, "all arrays of the model, in its order"),
+            "trained": Variable(("weight",), state.trained, "arrays that gradients change, in the model's order"),
+            "moving": Variable(("statistic",), state.moving, "BatchNorm's moving statistics, in the model's order"),
             "optimizer": Variable(("slot",), state.optimizer, "the optimizer's state"),
             "counters": Variable(("counter",), state.counters, "the optimizer's counters"),
             **checkpoint.history.variables(),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -10,6 +11,7 @@ from noise_resistance.datasets.prepared import Split
 from noise_resistance.models.optimizers import make_optimizer
 from noise_resistance.models.preprocessing import mean_image, normalize
 from noise_resistance.models.resnet import BATCHNORM_MOMENTUM, ResNet
+from noise_resistance.study.arrays import Array
 from noise_resistance.study.recipe import Recipe
 from noise_resistance.study.seeds import derive_seed
 from noise_resistance.training.augmentation import augment
@@ -32,12 +34,14 @@ class State(NamedTuple):
     """All that the next epoch depends on, besides the recipe and the seed.
 
     Attributes:
-        weights: every array of the model, in its order, as one float32 vector.
+        trained: every array that gradients change, in the model's order, as one float32 vector.
+        moving: BatchNorm's moving statistics likewise.
         optimizer: the optimizer's floating-point state, as one float32 vector.
         counters: the optimizer's integer state.
     """
 
-    weights: np.ndarray
+    trained: np.ndarray
+    moving: np.ndarray
     optimizer: np.ndarray
     counters: np.ndarray
 
@@ -47,6 +51,10 @@ class Engine:
 
     Random numbers are derived from the seed, the epoch and the step, never from what ran before:
     a training that is resumed after an epoch goes on exactly as it would have.
+
+    All arrays lie in two flat variables, those that gradients change and BatchNorm's moving
+    statistics. Every optimizer here works element by element, so one update of the flat vector is
+    the same as one of each array, with a fiftieth of the operations.
     """
 
     def __init__(
@@ -71,14 +79,16 @@ class Engine:
             seed: the training seed: initial weights, order and augmentation.
         """
         self.network = network
-        self.model = network.build(seed)
+        model = network.build(seed)
         self.pixel_mean = mean_image(train.images, recipe.subtract_pixel_mean)
         self._recipe, self._seed, self._initial_rate = recipe, seed, learning_rate
+        initial = {one.path: one.numpy() for one in model.variables}
+        self._trained = _FlatArrays([one for one in network.arrays() if not one.moving], initial)
+        self._moving = _FlatArrays([one for one in network.arrays() if one.moving], initial)
         self._optimizer = make_optimizer(optimizer, learning_rate)
-        self._optimizer.build(self.model.trainable_variables)
+        self._optimizer.build([self._trained.variable])
         self._images, self._labels = tf.constant(train.images), tf.constant(train.labels.astype(np.int32))
         self._test_images, self._test_labels = tf.constant(test.images), tf.constant(test.labels.astype(np.int32))
-        self._variables: dict[str, tf.Variable] = {one.path: one.value for one in self.model.variables}
         self._run_steps = {
             size: tf.function(self._steps, input_signature=_signature(size))
             for size in {recipe.batch_size, len(train.labels) % recipe.batch_size} - {0}
@@ -109,12 +119,20 @@ class Engine:
         """Return the accuracy on the test set, a fraction."""
         return int(self._run_test()) / len(self._test_labels)
 
+    def weights(self) -> dict[str, np.ndarray]:
+        """Return all arrays by name."""
+        tensors = {**self._trained.tensors(), **self._moving.tensors()}
+        return {name: tensor.numpy() for name, tensor in tensors.items()}
+
     def state(self) -> State:
         """Return what `restore` needs to go on from here."""
+        floats, integers = self._optimizer_variables()
         return State(
-            _flatten(list(self._variables.values())), _flatten(self._floats()),
-            np.array([int(one.numpy()) for one in self._integers()], np.int64),
-        )  # fmt: skip
+            trained=self._trained.variable.numpy(),
+            moving=self._moving.variable.numpy(),
+            optimizer=np.concatenate([np.ravel(one.numpy()) for one in floats]),
+            counters=np.array([int(one.numpy()) for one in integers], np.int64),
+        )
 
     def restore(self, state: State) -> None:
         """Go back to a state that `state` gave.
@@ -122,9 +140,13 @@ class Engine:
         Raises:
             ValueError: the state belongs to another network or optimizer.
         """
-        _unflatten(state.weights, list(self._variables.values()))
-        _unflatten(state.optimizer, self._floats())
-        for variable, value in zip(self._integers(), state.counters, strict=True):
+        floats, integers = self._optimizer_variables()
+        self._trained.variable.assign(state.trained)
+        self._moving.variable.assign(state.moving)
+        ends = np.cumsum([int(np.prod(one.shape)) for one in floats])
+        for variable, values in zip(floats, np.split(state.optimizer, ends[:-1]), strict=True):
+            variable.assign(values.reshape(variable.shape))
+        for variable, value in zip(integers, state.counters, strict=True):
             variable.assign(int(value))
 
     def _batches(self, epoch: int) -> list[tuple[int, np.ndarray]]:
@@ -152,23 +174,21 @@ class Engine:
     def _step(self, chosen: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         labels = tf.gather(self._labels, chosen)
         images = augment(normalize(tf.gather(self._images, chosen), self.pixel_mean), self._recipe, seed)
-        trainable = self.model.trainable_variables
         with tf.GradientTape() as tape:
-            weights = {name: tf.convert_to_tensor(one) for name, one in self._variables.items()}
+            weights = {**self._trained.tensors(), **self._moving.tensors()}
             logits, statistics = self.network.forward(weights, images, training=True)
             entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
             penalty = tf.add_n([tf.nn.l2_loss(weights[name]) for name in self.network.regularized()])
             # tf.nn.l2_loss halves the sum of squares, Keras's l2 does not.
             loss = tf.reduce_mean(entropy) + 2 * self._recipe.l2 * penalty
-        gradients = tape.gradient(loss, [one.value for one in trainable])
-        self._optimizer.apply(gradients, trainable)
-        for name, value in statistics.items():
-            moving = self._variables[name]
-            moving.assign(moving * BATCHNORM_MOMENTUM + value * (1 - BATCHNORM_MOMENTUM))
+        gradient = tape.gradient(loss, self._trained.variable.value)
+        self._optimizer.apply([gradient], [self._trained.variable])
+        moving = self._moving.variable.value
+        moving.assign(moving * BATCHNORM_MOMENTUM + self._moving.flatten(statistics) * (1 - BATCHNORM_MOMENTUM))
         return loss, _count_right(logits, labels)
 
     def _count_right_test_images(self) -> tf.Tensor:
-        weights = {name: tf.convert_to_tensor(one) for name, one in self._variables.items()}
+        weights = {**self._trained.tensors(), **self._moving.tensors()}
         right = tf.constant(0)
         for begin in tf.range(0, len(self._test_labels), _TEST_BATCH_SIZE):
             chosen = slice(begin, begin + _TEST_BATCH_SIZE)
@@ -177,11 +197,27 @@ class Engine:
             right += _count_right(logits, self._test_labels[chosen])
         return right
 
-    def _floats(self) -> list[tf.Variable]:
-        return [one.value for one in self._optimizer.variables if one.value.dtype.is_floating]
+    def _optimizer_variables(self) -> tuple[list[Any], list[Any]]:
+        variables = self._optimizer.variables
+        floats = [one for one in variables if one.value.dtype.is_floating]
+        return floats, [one for one in variables if not one.value.dtype.is_floating]
 
-    def _integers(self) -> list[tf.Variable]:
-        return [one.value for one in self._optimizer.variables if not one.value.dtype.is_floating]
+
+class _FlatArrays:
+    """Some arrays of a model, one after the other in one variable."""
+
+    def __init__(self, arrays: list[Array], values: Mapping[str, np.ndarray]) -> None:
+        self._arrays = arrays
+        self.variable = keras.Variable(np.concatenate([values[one.name].ravel() for one in arrays]), name="arrays")
+
+    def tensors(self) -> dict[str, tf.Tensor]:
+        """Return the arrays by name, differentiable with respect to the variable."""
+        parts = tf.split(self.variable.value, [one.size for one in self._arrays])
+        return {one.name: tf.reshape(part, one.shape) for one, part in zip(self._arrays, parts, strict=True)}
+
+    def flatten(self, values: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Return values by name as one vector in the variable's order."""
+        return tf.concat([tf.reshape(values[one.name], [-1]) for one in self._arrays], axis=0)
 
 
 def _count_right(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
@@ -191,15 +227,3 @@ def _count_right(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
 def _signature(batch_size: int) -> list[tf.TensorSpec]:
     batches = tf.TensorSpec((None, batch_size), tf.int32)
     return [batches, tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.int32)]
-
-
-def _flatten(variables: list[tf.Variable]) -> np.ndarray:
-    return np.concatenate([np.ravel(one.numpy()) for one in variables]).astype(np.float32)
-
-
-def _unflatten(values: np.ndarray, variables: list[tf.Variable]) -> None:
-    sizes = [int(np.prod(one.shape)) for one in variables]
-    if sum(sizes) != len(values):
-        raise ValueError(f"{len(values)} values for {sum(sizes)} places")
-    for variable, part in zip(variables, np.split(values, np.cumsum(sizes)[:-1]), strict=True):
-        variable.assign(part.reshape(variable.shape))

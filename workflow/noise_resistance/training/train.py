@@ -72,7 +72,7 @@ def train(request: TrainingRequest, dataset: Path, weights: Path, history: Path,
         _train_epoch(engine, epoch, request, progress)
         checkpoints.write(Checkpoint(engine.state(), progress))
     attributes = provenance.attributes(request.parameters())
-    write_weights(engine.model, weights, attributes)
+    write_weights(engine.network, engine.weights(), weights, attributes)
     pixel_mean = Variable(
         ("row", "column", "channel"), engine.pixel_mean, "what is subtracted from images scaled to [0, 1]"
     )

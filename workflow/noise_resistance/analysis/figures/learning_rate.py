@@ -42,7 +42,8 @@ def draw(outline: Outline, summary_file: Path, scope: str, dataset: str, stem: P
     table = read_summary(summary_file)
     with style.styled():
         figure = figure_of(table, outline, scope, dataset)
-        title = f"Normalized accuracy of {outline.datasets[dataset].title} models by noise form factor, scope {scope}"
+        trained_on = outline.datasets[dataset].title
+        title = f"Normalized accuracy by noise form factor, {trained_on}, scope {scope}"
         style.save(figure, stem, title)
 
 
@@ -51,7 +52,9 @@ def figure_of(table: pd.DataFrame, outline: Outline, scope: str, dataset: str) -
 
     Args:
         table: the study's tidy table, columns of `analysis.summary.COLUMNS`.
-        outline, scope, dataset: as for `draw`.
+        outline: the study.
+        scope: a noise scope of the learning-rate experiment.
+        dataset: one of its datasets.
     """
     experiment = experiment_named(outline, "learning_rate")
     rates = sorted(experiment.learning_rates)
@@ -115,7 +118,9 @@ def _draw_panel(axes: Axes, normalized: pd.DataFrame, rates: Sequence[float]) ->
         hue_order=labels,
         style_order=labels,
         palette=dict(zip(labels, colours, strict=True)),
-        markers=dict(zip(labels, style.MARKERS * (1 + len(labels) // len(style.MARKERS)), strict=False)),
+        markers=dict(
+            zip(labels, style.MARKERS * (1 + len(labels) // len(style.MARKERS)), strict=False)
+        ),
         dashes=False,
         errorbar=None,
         markeredgewidth=0.4,
@@ -127,7 +132,15 @@ def _draw_panel(axes: Axes, normalized: pd.DataFrame, rates: Sequence[float]) ->
 def _handles(rates: Sequence[float]) -> list[Line2D]:
     markers = style.MARKERS * (1 + len(rates) // len(style.MARKERS))
     handles = [
-        Line2D([], [], color=colour, marker=marker, markeredgecolor="white", markeredgewidth=0.4, label=format_number(rate))
+        Line2D(
+            [],
+            [],
+            color=colour,
+            marker=marker,
+            markeredgecolor="white",
+            markeredgewidth=0.4,
+            label=format_number(rate),
+        )
         for rate, colour, marker in zip(rates, style.sequence(len(rates)), markers, strict=False)
     ]
     return [*handles, Line2D([], [], label="chance", **style.CHANCE)]

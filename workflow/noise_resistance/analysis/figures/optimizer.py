@@ -14,7 +14,11 @@ from matplotlib.patches import Patch
 
 from noise_resistance.analysis.figures import style
 from noise_resistance.analysis.labels import describe_run, experiment_named, model_title, scope_of
-from noise_resistance.analysis.statistics import average_normalized_accuracy, baseline_accuracy, describe_interval
+from noise_resistance.analysis.statistics import (
+    average_normalized_accuracy,
+    baseline_accuracy,
+    describe_interval,
+)
 from noise_resistance.analysis.summary import read_summary
 from noise_resistance.study.optimizers import OPTIMIZERS
 from noise_resistance.study.outline import Outline
@@ -23,7 +27,7 @@ from noise_resistance.study.paths import format_number
 __all__ = ["draw", "figure_of"]
 
 _QUANTITIES = {"baseline": "baseline accuracy", "average": "average normalized accuracy"}
-_COLOURS = dict(zip(_QUANTITIES, style.CATEGORIES, strict=False))
+_COLOURS = dict(zip(_QUANTITIES, (style.CATEGORIES[0], style.CATEGORIES[5]), strict=True))
 _MARKERS = dict(zip(_QUANTITIES, ("o", "D"), strict=True))
 _SHADE = "0.93"
 
@@ -52,11 +56,14 @@ def figure_of(table: pd.DataFrame, outline: Outline, scope: str) -> Figure:
 
     Args:
         table: the study's tidy table, columns of `analysis.summary.COLUMNS`.
-        outline, scope: as for `draw`.
+        outline: the study.
+        scope: a noise scope of the optimizer experiment.
     """
     experiment = experiment_named(outline, "optimizer")
     optimizers = experiment.optimizers
-    table = table[(table["scope"] == scope_of(experiment, scope)) & table["optimizer"].isin(optimizers)]
+    table = table[
+        (table["scope"] == scope_of(experiment, scope)) & table["optimizer"].isin(optimizers)
+    ]
     average = average_normalized_accuracy(table, outline.noise_levels).assign(quantity="average")
     values = pd.concat([baseline_accuracy(table).assign(quantity="baseline"), average])
     panels = [
@@ -65,25 +72,42 @@ def figure_of(table: pd.DataFrame, outline: Outline, scope: str) -> Figure:
         for model in experiment.models
         for rate in experiment.learning_rates
     ]
-    figure, grid = style.new_figure(len(panels), panel_height=0.3 + 0.27 * len(optimizers), extra_height=0.95)
+    figure, grid = style.new_figure(
+        len(panels), panel_height=0.3 + 0.27 * len(optimizers), extra_height=0.95
+    )
     for axes, (dataset, model, rate) in zip(grid, panels, strict=True):
-        here = (values["dataset"] == dataset) & (values["model"] == model) & (values["learning_rate"] == rate)
+        here = (
+            (values["dataset"] == dataset)
+            & (values["model"] == model)
+            & (values["learning_rate"] == rate)
+        )
         _draw_panel(axes, values[here], optimizers, outline.datasets[dataset].classes)
         several = len(experiment.learning_rates) > 1
-        parts = [model_title(model), outline.datasets[dataset].title, *[format_number(rate)] * several]
+        parts = [
+            model_title(model),
+            outline.datasets[dataset].title,
+            *[format_number(rate)] * several,
+        ]
         axes.set_title(", ".join(parts))
     style.label_axes(grid, "Accuracy (fraction)")
     interval = describe_interval(len(outline.seeds), outline.draws)
     rates = ", ".join(format_number(rate) for rate in experiment.learning_rates)
     style.subtitle(
         figure,
-        [f"noise scope: {scope}", f"learning rate {rates}", describe_run(outline), f"bar: {interval}" if interval else ""],
+        [
+            f"noise scope: {scope}",
+            f"learning rate {rates}",
+            describe_run(outline),
+            f"bar: {interval}" if interval else "",
+        ],
     )
     style.legend(figure, *_handles())
     return figure
 
 
-def _draw_panel(axes: Axes, values: pd.DataFrame, optimizers: tuple[str, ...], classes: int) -> None:
+def _draw_panel(
+    axes: Axes, values: pd.DataFrame, optimizers: tuple[str, ...], classes: int
+) -> None:
     order = list(optimizers)
     position = {name: index for index, name in enumerate(order)}
     for name, index in position.items():
@@ -93,17 +117,35 @@ def _draw_panel(axes: Axes, values: pd.DataFrame, optimizers: tuple[str, ...], c
     for quantity, shift in zip(_QUANTITIES, (-0.14, 0.14), strict=True):
         rows = values[values["quantity"] == quantity]
         heights = np.array([position[name] + shift for name in rows["optimizer"]])
-        chance = 1 / classes / (1 if quantity == "baseline" else baselines[rows["optimizer"]].to_numpy())
-        axes.hlines(heights, rows["low"], rows["high"], color=_COLOURS[quantity], linewidth=1.0, zorder=2)
+        chance = (
+            1 / classes / (1 if quantity == "baseline" else baselines[rows["optimizer"]].to_numpy())
+        )
+        # Over the dots, since most intervals are narrower than a dot.
+        axes.errorbar(
+            rows["value"],
+            heights,
+            xerr=(rows["value"] - rows["low"], rows["high"] - rows["value"]),
+            fmt="none",
+            ecolor="0.1",
+            elinewidth=0.7,
+            capsize=1.6,
+            capthick=0.7,
+            zorder=4,
+        )
         axes.scatter(
-            np.broadcast_to(chance, heights.shape), heights, marker="|", color=_COLOURS[quantity], s=18, linewidth=1.0
+            np.broadcast_to(chance, heights.shape),
+            heights,
+            marker="|",
+            color=_COLOURS[quantity],
+            s=18,
+            linewidth=1.0,
         )
         sns.scatterplot(
             x=rows["value"].to_numpy(),
             y=heights,
             color=_COLOURS[quantity],
             marker=_MARKERS[quantity],
-            s=15,
+            s=17,
             zorder=3,
             legend=False,
             ax=axes,
@@ -115,10 +157,24 @@ def _draw_panel(axes: Axes, values: pd.DataFrame, optimizers: tuple[str, ...], c
 
 
 def _handles() -> tuple[list[Artist], list[Artist]]:
-    plain: dict[str, Any] = {"linestyle": "none", "markeredgecolor": "white", "markeredgewidth": 0.4}
+    plain: dict[str, Any] = {
+        "linestyle": "none",
+        "markeredgecolor": "white",
+        "markeredgewidth": 0.4,
+    }
     quantities: list[Artist] = [
-        Line2D([], [], color=_COLOURS[name], marker=_MARKERS[name], markersize=4.5, label=label, **plain)
+        Line2D(
+            [],
+            [],
+            color=_COLOURS[name],
+            marker=_MARKERS[name],
+            markersize=4.5,
+            label=label,
+            **plain,
+        )
         for name, label in _QUANTITIES.items()
     ]
-    chance = Line2D([], [], color="0.25", marker="|", markersize=4.5, linestyle="none", label="chance")
+    chance = Line2D(
+        [], [], color="0.25", marker="|", markersize=4.5, linestyle="none", label="chance"
+    )
     return quantities, [chance, Patch(color=_SHADE, label="adaptive step size")]

@@ -32,14 +32,20 @@ __all__ = [
 
 ONE_COLUMN, TWO_COLUMNS = 3.5, 7.2  # inches, of a two-column page
 SMALL = 7.0  # points, the smallest text
-CHANCE: dict[str, Any] = {"color": "0.35", "linewidth": 1.0, "linestyle": (0, (1, 1.5)), "zorder": 1.5}
+CHANCE: dict[str, Any] = {
+    "color": "0.35",
+    "linewidth": 1.0,
+    "linestyle": (0, (1, 1.5)),
+    "zorder": 1.5,
+}
 # Each differs from its neighbours without colour.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
-# Okabe and Ito's colours, the dark ones first; told apart under every kind of colour blindness.
-CATEGORIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#e69f00", "#56b4e9")
+# Okabe and Ito's colours, told apart under every kind of colour blindness, in an order in which
+# neighbours differ in grey too.
+CATEGORIES = ("#0072b2", "#e69f00", "#000000", "#cc79a7", "#56b4e9", "#d55e00", "#009e73")
 
 _DOTS_PER_INCH = 300
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": "0.25",
     "axes.grid": True,
@@ -81,7 +87,9 @@ def styled() -> Iterator[None]:
         yield
 
 
-def new_figure(panels: int, panel_height: float, extra_height: float = 0.0) -> tuple[Figure, list[Axes]]:
+def new_figure(
+    panels: int, panel_height: float, extra_height: float = 0.0
+) -> tuple[Figure, list[Axes]]:
     """Make a figure of one panel at column width, or of several in two columns at page width.
 
     Args:
@@ -99,8 +107,6 @@ def new_figure(panels: int, panel_height: float, extra_height: float = 0.0) -> t
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for unused in grid[panels:]:
         unused.remove()
-    if len(grid) > panels > columns:
-        grid[panels - columns].tick_params(labelbottom=True)
     return figure, list(grid[:panels])
 
 
@@ -117,11 +123,15 @@ def subtitle(figure: Figure, parts: Sequence[str]) -> None:
 
 
 def label_axes(grid: Sequence[Axes], horizontal: str, vertical: str = "") -> None:
-    """Name the axes once a column, below, and once a row, at the left."""
+    """Name the axes at the left of each row and below the last.
+
+    Where the last row is not full, the row above it is named too: it ends a column.
+    """
     columns = min(len(grid), 2)
+    named_from = (len(grid) // columns - 1) * columns
     for index, axes in enumerate(grid):
-        has_one_below = index + columns < len(grid)
-        axes.set_xlabel("" if has_one_below else horizontal)
+        axes.tick_params(labelbottom=index >= named_from)
+        axes.set_xlabel(horizontal if index >= named_from else "")
         axes.set_ylabel("" if index % columns else vertical)
 
 
@@ -137,7 +147,9 @@ def legend(figure: Figure, *groups: Sequence[Artist], title: str | None = None) 
         columns = max(_balanced(len(group), limit) for group in groups)
         entries = [entry for group in groups for entry in _padded(group, columns)]
         # Matplotlib fills column by column.
-        ordered = [entries[i] for column in range(columns) for i in range(column, len(entries), columns)]
+        ordered = [
+            entries[i] for column in range(columns) for i in range(column, len(entries), columns)
+        ]
         drawn = figure.legend(
             handles=ordered,
             title=title,
@@ -157,7 +169,7 @@ def sequence(count: int) -> list[str]:
 
     Their luminance rises steadily, so the order is seen in grey and by the colour-blind.
     """
-    colours = mpl.colormaps["viridis"](np.linspace(0.0, 0.78, max(count, 2)))[:count]
+    colours = mpl.colormaps["viridis"](np.linspace(0.0, 0.74, max(count, 2)))[:count]
     return [to_hex(colour) for colour in colours]
 
 

@@ -55,14 +55,19 @@ def figure_of(table: pd.DataFrame, outline: Outline, scope: str) -> Figure:
 
     Args:
         table: the study's tidy table, columns of `analysis.summary.COLUMNS`.
-        outline, scope: as for `draw`.
+        outline: the study.
+        scope: a noise scope of the trade-off experiment.
     """
     experiment = experiment_named(outline, "tradeoff")
     rates = sorted(experiment.learning_rates)
-    table = table[(table["scope"] == scope_of(experiment, scope)) & table["learning_rate"].isin(rates)]
+    table = table[
+        (table["scope"] == scope_of(experiment, scope)) & table["learning_rate"].isin(rates)
+    ]
     values = {
         _BASELINE: baseline_accuracy(table).sort_values("learning_rate"),
-        _AVERAGE: average_normalized_accuracy(table, outline.noise_levels).sort_values("learning_rate"),
+        _AVERAGE: average_normalized_accuracy(table, outline.noise_levels).sort_values(
+            "learning_rate"
+        ),
     }
     series = row_titles(experiment)
     figure, grid = style.new_figure(len(experiment.datasets), panel_height=2.1, extra_height=0.9)
@@ -76,14 +81,19 @@ def figure_of(table: pd.DataFrame, outline: Outline, scope: str) -> Figure:
     style.label_axes(grid, "Initial learning rate", "Accuracy (fraction)")
     interval = describe_interval(len(outline.seeds), outline.draws)
     style.subtitle(
-        figure, [f"noise scope: {scope}", describe_run(outline), f"band: {interval}" if interval else ""]
+        figure,
+        [f"noise scope: {scope}", describe_run(outline), f"band: {interval}" if interval else ""],
     )
     style.legend(figure, *_handles(series))
     return figure
 
 
-def _draw_panel(axes: Axes, values: dict[str, pd.DataFrame], series: dict[tuple[str, str], str]) -> None:
-    for (pair, _), colour, marker in zip(series.items(), _colours(series), _markers(series), strict=True):
+def _draw_panel(
+    axes: Axes, values: dict[str, pd.DataFrame], series: dict[tuple[str, str], str]
+) -> None:
+    for (pair, _), colour, marker in zip(
+        series.items(), _colours(series), _markers(series), strict=True
+    ):
         for quantity, table in values.items():
             line = table[(table["model"] == pair[0]) & (table["optimizer"] == pair[1])]
             style.band(axes, line["learning_rate"], line["low"], line["high"], colour)
@@ -106,9 +116,14 @@ def _draw_chance(
     axes: Axes, baselines: pd.DataFrame, series: dict[tuple[str, str], str], classes: int
 ) -> None:
     """Draw chance for both quantities; the normalized one's is over the mean baseline at a rate."""
-    known = [pair in series for pair in zip(baselines["model"], baselines["optimizer"], strict=True)]
+    known = [
+        pair in series for pair in zip(baselines["model"], baselines["optimizer"], strict=True)
+    ]
     mean = baselines[known].groupby("learning_rate")["value"].mean()
-    chance = {_BASELINE: [1 / classes] * len(mean), _AVERAGE: [normalized_chance(classes, one) for one in mean]}
+    chance = {
+        _BASELINE: [1 / classes] * len(mean),
+        _AVERAGE: [normalized_chance(classes, one) for one in mean],
+    }
     for quantity, heights in chance.items():
         axes.plot(mean.index, heights, **{**style.CHANCE, "linestyle": _CHANCE[quantity]})
 
@@ -119,7 +134,9 @@ def _label_rates(figure: Figure, grid: Sequence[Axes], rates: Sequence[float]) -
     decades = np.log10(rates)
     panel = 72 * figure.get_figwidth() / min(len(grid), 2) * 0.85
     positions = panel * (decades - decades[0]) / max(1.08 * (decades[-1] - decades[0]), 1e-9)
-    is_crowded = len(rates) > 1 and np.diff(positions).min() < 0.7 * style.SMALL * max(map(len, labels))
+    is_crowded = len(rates) > 1 and np.diff(positions).min() < 0.7 * style.SMALL * max(
+        map(len, labels)
+    )
     if is_crowded:
         labels = _without_overlaps(labels, positions)
     grid[0].xaxis.set_major_locator(FixedLocator(list(rates)))
@@ -150,12 +167,23 @@ def _markers(series: dict[tuple[str, str], str]) -> list[str]:
 def _handles(series: dict[tuple[str, str], str]) -> tuple[list[Line2D], list[Line2D]]:
     edge: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.4}
     models = [
-        Line2D([], [], color=colour, marker=marker, markersize=5, linestyle="none", label=title, **edge)
-        for title, colour, marker in zip(series.values(), _colours(series), _markers(series), strict=True)
+        Line2D(
+            [], [], color=colour, marker=marker, markersize=5, linestyle="none", label=title, **edge
+        )
+        for title, colour, marker in zip(
+            series.values(), _colours(series), _markers(series), strict=True
+        )
     ]
-    quantities = [Line2D([], [], color="0.25", linestyle=dash, label=name) for name, dash in _DASHES.items()]
+    quantities = [
+        Line2D([], [], color="0.25", linestyle=dash, label=name) for name, dash in _DASHES.items()
+    ]
     chance = [
-        Line2D([], [], label=f"chance, {name.split()[0]}", **{**style.CHANCE, "linestyle": _CHANCE[quantity]})
+        Line2D(
+            [],
+            [],
+            label=f"chance, {name.split()[0]}",
+            **{**style.CHANCE, "linestyle": _CHANCE[quantity]},
+        )
         for quantity, name in ((_BASELINE, "baseline"), (_AVERAGE, "normalized"))
     ]
     return models, [*quantities, *chance]
