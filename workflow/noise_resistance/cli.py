@@ -284,11 +284,19 @@ def main() -> None:
     """Run the command line; errors are one line and a non-zero exit status."""
     arguments = sys.argv[1:]
     log = _value_of("--log", arguments)
-    terminal = _redirect_output(Path(log)) if log else sys.stderr
+    terminal: TextIO = sys.stderr
+    if log:
+        try:
+            terminal = _redirect_output(Path(log))
+        except OSError as error:
+            sys.exit(f"error: {log}: the log cannot be written ({error.strerror}); name another file after --log")
     try:
         _commands(args=arguments, standalone_mode=False, prog_name="noise-resistance")
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show(terminal)
+        sys.exit(error.exit_code)
     except click.ClickException as error:
-        _report(f"error: {error.format_message()}", terminal, log)
+        _report(f"error: {' '.join(error.format_message().split())}", terminal, log)
         sys.exit(error.exit_code)
     except (click.exceptions.Abort, KeyboardInterrupt):
         _report("error: interrupted", terminal, log)
@@ -302,7 +310,7 @@ def main() -> None:
         if log or "--debug" in arguments:
             traceback.print_exc()
         where = f"traceback in {log}" if log else "run again with --debug for the traceback"
-        first_line = (str(error).splitlines() or [""])[0]
+        first_line = (str(error).strip().splitlines() or [""])[0]
         _report(f"error: unexpected {type(error).__name__}: {first_line} ({where})", terminal, log)
         sys.exit(1)
 

@@ -8,7 +8,15 @@ from noise_resistance.study.grid import EXPERIMENTS, Experiment
 from noise_resistance.study.optimizers import OPTIMIZERS
 from noise_resistance.study.outline import Outline
 
-__all__ = ["MISSING", "describe_run", "experiment_named", "model_title", "row_titles", "scope_of"]
+__all__ = [
+    "MISSING",
+    "dataset_of",
+    "describe_run",
+    "experiment_named",
+    "model_title",
+    "row_titles",
+    "scope_of",
+]
 
 MISSING = "–"
 
@@ -59,6 +67,15 @@ def scope_of(experiment: Experiment, scope: str) -> str:
         ConfigurationError: it was not.
     """
     return _one_of(experiment.scopes, scope, f"experiment {experiment.name} has no noise scope")
+
+
+def dataset_of(experiment: Experiment, dataset: str) -> str:
+    """Return the dataset after checking that the experiment has it.
+
+    Raises:
+        ConfigurationError: it has not.
+    """
+    return _one_of(experiment.datasets, dataset, f"experiment {experiment.name} has no dataset")
 
 
 def _one_of(known: Iterable[str], name: str, complaint: str) -> str:

@@ -8,8 +8,8 @@ a training without its seed, under one scope. Its columns are the keys, then
 - ``low``, ``high``: the 95 % interval of `estimate`, NaN where there is none;
 - ``seeds``, ``draws``: how many of each are in the value.
 
-Everything is a fraction. A cell that lacks an observation which the others have is NaN rather than
-a mean over what happens to be there.
+Everything is a fraction. A cell that lacks a seed, draw or noise level which the others have is NaN
+rather than a mean over what happens to be there.
 """
 
 from collections.abc import Iterable, Sequence
@@ -115,9 +115,11 @@ def normalized_chance(classes: int, baseline: float) -> float:
 
 
 def _estimates(table: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
+    all_seeds, all_draws = table["seed"].unique(), table["draw"].unique()
     rows: list[dict[str, Any]] = []
     for key, group in table.groupby(list(keys), sort=False):
-        values = group.pivot(index="seed", columns="draw", values=column).to_numpy(dtype=np.float64)
+        by_draw = group.pivot(index="seed", columns="draw", values=column)
+        values = by_draw.reindex(index=all_seeds, columns=all_draws).to_numpy(dtype=np.float64)
         value, low, high = estimate(values)
         of_group = dict(zip(keys, key, strict=True))
         seeds, draws = values.shape

@@ -81,7 +81,7 @@ def _pair(
 def _load() -> tuple[np.ndarray, np.ndarray]:
     """Return all digits in the order of the file, images (1797, 8, 8, 1) and labels, uint8."""
     # Lazily: only these two datasets need scikit-learn, which takes a second.
-    from sklearn.datasets import load_digits  # noqa: PLC0415
+    from sklearn.datasets import load_digits
 
     bunch = load_digits()
     levels = bunch.images

@@ -44,7 +44,8 @@ def forward_folded(network: ResNet, folded: Tensors, images: tf.Tensor, zero_nan
         network: the structure.
         folded: what `fold` gives, in the precision to compute in.
         images: (batch, height, width, channels) in the same precision.
-        zero_nan: whether a ReLU turns NaN into zero (TensorFlow <= 2.3 on GPUs did).
+        zero_nan: whether a ReLU turns NaN into zero (TensorFlow <= 2.3 on GPUs did). If not, one
+            weight that is not finite makes every output NaN.
 
     Returns: logits (batch, classes), float32.
     """
@@ -52,8 +53,12 @@ def forward_folded(network: ResNet, folded: Tensors, images: tf.Tensor, zero_nan
     def convolve(one: Convolution, x: tf.Tensor) -> tf.Tensor:
         return convolve_with(one, x, folded)
 
-    relu = _relu_of_nan_is_zero if zero_nan else tf.nn.relu
-    return classify(network.features(convolve, images, relu, tf.add), folded)
+    if zero_nan:
+        return classify(network.features(convolve, images, _relu_of_nan_is_zero, tf.add), folded)
+    logits = classify(network.features(convolve, images, tf.nn.relu, tf.add), folded)
+    # A filter with NaN weights spreads NaN to every output, unless a fused ReLU swallows it, as
+    # oneDNN's does on a CPU. This term is zero, and NaN where a weight is not finite.
+    return logits + tf.add_n([0.0 * tf.reduce_sum(tf.cast(values, tf.float32)) for values in folded.values()])
 
 
 def _relu_of_nan_is_zero(x: tf.Tensor) -> tf.Tensor:

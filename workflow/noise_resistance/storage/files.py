@@ -1,6 +1,7 @@
 """Writing files so that a reader sees a whole file or none."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,11 @@ def replace_atomically(path: str | Path) -> Iterator[Path]:
         if error.filename not in (None, str(temporary), str(path), str(path.parent)):
             raise
         raise _cannot_write(path, error) from error
+    except RuntimeError as error:
+        # HDF5's when it cannot close a file on a full disk.
+        if _error_number(error) is None:
+            raise
+        raise _cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -50,9 +56,20 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _cannot_write(path: Path, error: OSError) -> DataError:
-    reason = error.strerror or str(error).splitlines()[0]
-    return DataError(f"{path}: cannot be written ({reason}); free disk space or make the folder writable, then run again")
+def _cannot_write(path: Path, error: Exception) -> DataError:
+    number = _error_number(error)
+    reason = os.strerror(number) if number else str(error).splitlines()[0]
+    return DataError(
+        f"{path}: cannot be written ({reason}); free disk space or make the folder writable, then run again"
+    )
+
+
+def _error_number(error: Exception) -> int | None:
+    """Return the system's number of an error; HDF5 has it in its message."""
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    found = re.search(r"errno = ([0-9]+)", str(error))
+    return int(found[1]) if found else None
 
 
 def _flush(path: Path) -> None:

@@ -2,7 +2,8 @@
 
 A file is a flat set of variables with named dimensions (dimension scales, so that
 ``xarray.open_dataset`` and ``h5ls -v`` understand it) and attributes. Every variable carries the
-SHA-256 of its values, and the file one of its attributes: a flipped bit is found on reading.
+SHA-256 of its values, the file one of its attributes, and its last line one of the whole: a flipped
+bit is found on reading.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ import numpy as np
 from noise_resistance.errors import DataError
 from noise_resistance.storage.files import replace_atomically
 from noise_resistance.storage.kinds import kind_named
+from noise_resistance.storage.seal import is_broken, seal
 
 __all__ = [
     "Record",
@@ -94,11 +96,13 @@ def write_record(
     Raises:
         DataError: the file cannot be written.
     """
-    with replace_atomically(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
-        _write_header(file, kind, attributes)
-        for name, variable in variables.items():
-            _write_variable(file, name, variable)
-        _attach_dimensions(file, variables)
+    with replace_atomically(path) as temporary:
+        with h5py.File(temporary, "w", track_order=True) as file:
+            _write_header(file, kind, attributes)
+            for name, variable in variables.items():
+                _write_variable(file, name, variable)
+            _attach_dimensions(file, variables)
+        seal(temporary)
 
 
 def stamp_tree(path: str | Path, kind: str, attributes: Mapping[str, Any]) -> None:
@@ -107,6 +111,7 @@ def stamp_tree(path: str | Path, kind: str, attributes: Mapping[str, Any]) -> No
         _write_header(file, kind, attributes)
         for dataset in _datasets_below(file).values():
             dataset.attrs[_CHECKSUM] = _checksum_of_values(np.asarray(dataset[()]))
+    seal(Path(path))
 
 
 def read_attributes(path: str | Path, kind: str) -> Record:
@@ -153,6 +158,8 @@ def _opened(path: Path, kind: str) -> Iterator[tuple[h5py.File, dict[str, Any]]]
     if not path.is_file():
         raise DataError(f"{path}: no such file; run snakemake to make it")
     try:
+        if is_broken(path):
+            raise DataError(f"{path}: damaged (it does not match its checksum); {_REMEDY}")
         with h5py.File(path, "r") as file:
             attributes = {name: _plain(value) for name, value in file.attrs.items()}
             _check_header(path, kind, attributes)
@@ -202,9 +209,9 @@ def _checksum_of_attributes(attributes: Mapping[str, Any]) -> str:
 def _checksum_of_values(values: np.ndarray) -> str:
     if values.dtype.kind in "OUT":
         return hashlib.sha256("\0".join(map(str, values.tolist())).encode()).hexdigest()
-    header = f"{values.dtype.newbyteorder('<').str}{values.shape}".encode()
-    digest = hashlib.sha256(header)
-    digest.update(np.ascontiguousarray(values).data)
+    values = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).reshape(values.shape)
+    digest = hashlib.sha256(f"{values.dtype.str}{values.shape}".encode())
+    digest.update(values.data)
     return digest.hexdigest()
 
 

@@ -1,8 +1,9 @@
 """From the configuration's plain values to a `Study`, or one line that says what is wrong."""
 
 import math
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,8 @@ from noise_resistance.study.recipe import Recipe
 __all__ = ["Archive", "Dataset", "Study", "default_noise_settings", "default_recipe", "load"]
 
 _SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
+# A number is part of a file's name, which most file systems limit to 255 bytes.
+_LONGEST_NUMBER = 60
 
 
 @dataclass(frozen=True)
@@ -176,12 +179,30 @@ def _schema() -> dict[str, Any]:
 
 
 def _checked(config: Mapping[str, Any]) -> dict[str, Any]:
-    validator = jsonschema.Draft202012Validator(_schema())
+    validator = _Validator(_schema())
     error = jsonschema.exceptions.best_match(validator.iter_errors(config))
     if error is not None:
         raise ConfigurationError(f"configuration: {_explain(error)}")
     complete: dict[str, Any] = _with_defaults(_schema(), config)
     return complete
+
+
+def _match(
+    validator: Any, pattern: str, value: Any, schema: Mapping[str, Any]
+) -> Iterator[jsonschema.ValidationError]:
+    """Refuse text that a pattern does not match whole: Python's ``$`` lets a line end pass."""
+    if isinstance(value, str) and not re.fullmatch(pattern, value):
+        yield jsonschema.ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+# JSON Schema takes 1.0 for an integer, which would fail later, inside a job.
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    validators={"pattern": _match},
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
 
 
 def _with_defaults(schema: Mapping[str, Any], value: Any) -> Any:
@@ -210,15 +231,19 @@ def _explain(error: jsonschema.ValidationError) -> str:
             return f"{where}: {value} is not possible; {suggest(str(error.instance), map(str, error.validator_value))}"
         case "required":
             missing = next(key for key in error.validator_value if key not in error.instance)
-            return f"{where}: the key '{missing}' is missing"
+            return f"the key '{_key_of([*error.absolute_path, missing])}' is missing; add it"
         case "type" if error.validator_value in ("number", "integer") and _is_numeric(error.instance):
             return f"{where}: {value} is text to YAML; write a number without quotes, such as 0.001 or 1.0e-3"
+        case "type" if error.validator_value == "integer" and isinstance(error.instance, float):
+            return f"{where}: {value} is not possible; write a whole number without a point, such as 12"
         case "type":
-            return f"{where}: {value} is not of type {_words(error.validator_value)}"
+            return f"{where}: {value} is not possible; write {_words(error.validator_value)}"
         case "pattern":
-            return f"{where}: {value} does not match {error.validator_value}"
+            schema: Any = error.schema
+            meaning = schema.get("description", f"write text that matches {error.validator_value}")
+            return f"{where}: {value} is not possible; {meaning}"
         case "minItems":
-            return f"{where}: has {len(error.instance)} entries, at least {error.validator_value} needed"
+            return f"{where}: {value} is too short; write at least {error.validator_value}"
         case "not":
             return f"{where}: {value} is reserved; choose another"
         case "minimum" | "exclusiveMinimum" | "maximum":
@@ -238,8 +263,17 @@ def _shorten(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _words(value: Any) -> str:
-    return value if isinstance(value, str) else " or ".join(value)
+def _words(types: Any) -> str:
+    names = {
+        "array": "a list in brackets",
+        "object": "keys with values",
+        "string": "text",
+        "integer": "a whole number",
+        "number": "a number",
+        "boolean": "true or false",
+        "null": "null",
+    }
+    return " or ".join(names[one] for one in ([types] if isinstance(types, str) else types))
 
 
 def _is_numeric(value: Any) -> bool:
@@ -279,26 +313,46 @@ def _numbers(where: str, values: Sequence[float]) -> list[float]:
     """Check that numbers are finite and differ in the way they are written in paths."""
     for value in values:
         if not math.isfinite(value):
-            raise ConfigurationError(f"configuration: {where}: {value} is not a finite number")
+            raise ConfigurationError(f"configuration: {where}: {value} is not a finite number; write one such as 0.001")
+        if len(format_number(value)) > _LONGEST_NUMBER:
+            raise ConfigurationError(
+                f"configuration: {where}: {value} has more than {_LONGEST_NUMBER} digits in a path; write a rounder number"
+            )
     _unique(where, [format_number(value) for value in values])
-    return [float(value) for value in values]
+    # Adding zero turns -0.0 into 0.0.
+    return [float(value) + 0.0 for value in values]
 
 
 def _check_names(study: Study) -> None:
     _unique("experiments: name", [experiment.name for experiment in study.experiments])
-    epochs = [epoch for epoch, _ in study.recipe.schedule]
-    if epochs != sorted(set(epochs)):
-        raise ConfigurationError(f"configuration: training.schedule: the epochs {epochs} do not rise")
-    for number in (study.recipe.l2, study.recipe.shift, *(factor for _, factor in study.recipe.schedule)):
-        if not math.isfinite(number):
-            raise ConfigurationError(f"configuration: training: {number} is not a finite number")
+    _check_recipe(study.recipe)
     for experiment in study.experiments:
-        for model in experiment.models:
-            depth_of(model)
-        for optimizer in experiment.optimizers:
-            optimizer_named(optimizer)
+        where = f"experiment {experiment.name}"
+        _check_each(f"{where}: models", experiment.models, depth_of)
+        _check_each(f"{where}: optimizers", experiment.optimizers, optimizer_named)
         for dataset in experiment.datasets:
             if dataset not in study.catalogue:
                 raise ConfigurationError(
-                    f"configuration: unknown dataset '{dataset}'; {suggest(dataset, study.catalogue)}"
+                    f"configuration: {where}: datasets: unknown dataset '{dataset}'; "
+                    f"{suggest(dataset, study.catalogue)}"
                 )
+
+
+def _check_recipe(recipe: Recipe) -> None:
+    epochs = [epoch for epoch, _ in recipe.schedule]
+    if epochs != sorted(set(epochs)):
+        raise ConfigurationError(
+            f"configuration: training.schedule: the epochs {epochs} do not rise; write each once, the lowest first"
+        )
+    factors = {f"training.schedule[{index}]": factor for index, (_, factor) in enumerate(recipe.schedule)}
+    for key, number in {"training.l2": recipe.l2, "training.shift": recipe.shift, **factors}.items():
+        if not math.isfinite(number):
+            raise ConfigurationError(f"configuration: {key}: {number} is not a finite number; write one such as 0.1")
+
+
+def _check_each(where: str, names: Iterable[str], check: Callable[[str], object]) -> None:
+    for name in names:
+        try:
+            check(name)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"configuration: {where}: {error}") from error

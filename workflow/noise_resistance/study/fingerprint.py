@@ -24,7 +24,7 @@ _CARRIERS = ("storage", "cli", "devices", "errors", "__main__")
 
 STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "prepare_dataset": ("datasets.prepare", ("dataset",)),
-    "train": ("training.train", ("dataset", "history")),
+    "train": ("training.train", ("dataset", "weights", "history")),
     "evaluate_baseline": ("evaluation.baseline", ("dataset", "baseline")),
     "evaluate_noise": ("evaluation.noise", ("dataset", "noise")),
     "summarise": ("analysis.summary", ("baseline", "noise", "summary")),
@@ -68,7 +68,7 @@ def modules_behind(entry: str) -> set[str]:
         if module in found or module.partition(".")[0] in _CARRIERS:
             continue
         found.add(module)
-        waiting += _imports(_parse(_path_of(module)))
+        waiting += _imports(module, _parse(_path_of(module)))
         waiting += [package for package in [module.rpartition(".")[0]] if package]
     return found
 
@@ -83,12 +83,16 @@ def _parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
-def _imports(tree: ast.Module) -> Iterator[str]:
+def _imports(module: str, tree: ast.Module) -> Iterator[str]:
+    # What a relative import starts from: a package itself, or the package a module is in.
+    parents = [_PACKAGE, *module.split("."), *(["__init__"] if _path_of(module).name == "__init__.py" else [])]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [f"{node.module}.{alias.name}" for alias in node.names] + [node.module]
+        elif isinstance(node, ast.ImportFrom):
+            start = parents[: -node.level] if node.level else []
+            source = ".".join([*start, *([node.module] if node.module else [])])
+            names = [f"{source}.{alias.name}" for alias in node.names] + [source]
         else:
             continue
         for name in names:

@@ -34,9 +34,13 @@ class Recipe:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "Recipe":
-        """Make a recipe from plain values, as `as_mapping` gives them."""
+        """Make a recipe from plain values, as `as_mapping` gives them.
+
+        A number is the same however it was written: 0 and 0.0 make one recipe, and nothing stale.
+        """
         schedule = tuple((int(epoch), float(factor)) for epoch, factor in values["schedule"])
-        return cls(**{**values, "schedule": schedule})
+        floats = {name: float(values[name]) for name in ("l2", "shift")}
+        return cls(**{**values, **floats, "schedule": schedule})
 
     def as_mapping(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""

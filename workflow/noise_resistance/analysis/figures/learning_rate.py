@@ -11,7 +11,13 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from noise_resistance.analysis.figures import style
-from noise_resistance.analysis.labels import describe_run, experiment_named, row_titles, scope_of
+from noise_resistance.analysis.labels import (
+    dataset_of,
+    describe_run,
+    experiment_named,
+    row_titles,
+    scope_of,
+)
 from noise_resistance.analysis.statistics import (
     baseline_accuracy,
     describe_interval,
@@ -60,7 +66,7 @@ def figure_of(table: pd.DataFrame, outline: Outline, scope: str, dataset: str) -
     rates = sorted(experiment.learning_rates)
     table = table[
         (table["scope"] == scope_of(experiment, scope))
-        & (table["dataset"] == dataset)
+        & (table["dataset"] == dataset_of(experiment, dataset))
         & table["learning_rate"].isin(rates)
     ]
     normalized, baselines = _with_clean_models(normalized_accuracy(table)), baseline_accuracy(table)
@@ -71,8 +77,7 @@ def figure_of(table: pd.DataFrame, outline: Outline, scope: str, dataset: str) -
         baseline = float(_of(baselines, pair)["value"].mean())
         axes.axhline(normalized_chance(outline.datasets[dataset].classes, baseline), **style.CHANCE)
         axes.set_title(title)
-    top = max(1.05, 1.02 * float(normalized["value"].max()))
-    grid[0].set_ylim(0, top)
+    grid[0].set_ylim(0, style.room_for(normalized["value"]))
     grid[0].xaxis.set_major_locator(MaxNLocator(5))
     horizontal = r"Noise form factor $\eta$ ($\sigma_{\mathrm{noise}}\,/\,\sigma_w$)"
     style.label_axes(grid, horizontal, "Normalized accuracy")
@@ -118,9 +123,7 @@ def _draw_panel(axes: Axes, normalized: pd.DataFrame, rates: Sequence[float]) ->
         hue_order=labels,
         style_order=labels,
         palette=dict(zip(labels, colours, strict=True)),
-        markers=dict(
-            zip(labels, style.MARKERS * (1 + len(labels) // len(style.MARKERS)), strict=False)
-        ),
+        markers=dict(zip(labels, style.markers(len(rates)), strict=True)),
         dashes=False,
         errorbar=None,
         markeredgewidth=0.4,
@@ -130,17 +133,9 @@ def _draw_panel(axes: Axes, normalized: pd.DataFrame, rates: Sequence[float]) ->
 
 
 def _handles(rates: Sequence[float]) -> list[Line2D]:
-    markers = style.MARKERS * (1 + len(rates) // len(style.MARKERS))
+    looks = zip(rates, style.sequence(len(rates)), style.markers(len(rates)), strict=True)
     handles = [
-        Line2D(
-            [],
-            [],
-            color=colour,
-            marker=marker,
-            markeredgecolor="white",
-            markeredgewidth=0.4,
-            label=format_number(rate),
-        )
-        for rate, colour, marker in zip(rates, style.sequence(len(rates)), markers, strict=False)
+        style.key(format_number(rate), color=colour, marker=marker)
+        for rate, colour, marker in looks
     ]
-    return [*handles, Line2D([], [], label="chance", **style.CHANCE)]
+    return [*handles, style.key("chance", **style.CHANCE)]

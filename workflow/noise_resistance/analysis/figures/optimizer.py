@@ -1,7 +1,6 @@
 """Figure 3: baseline and average normalized accuracy by optimizer."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +8,6 @@ import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from noise_resistance.analysis.figures import style
@@ -27,7 +25,7 @@ from noise_resistance.study.paths import format_number
 __all__ = ["draw", "figure_of"]
 
 _QUANTITIES = {"baseline": "baseline accuracy", "average": "average normalized accuracy"}
-_COLOURS = dict(zip(_QUANTITIES, (style.CATEGORIES[0], style.CATEGORIES[5]), strict=True))
+_COLOURS = dict(zip(_QUANTITIES, ("#0072b2", "#d55e00"), strict=True))
 _MARKERS = dict(zip(_QUANTITIES, ("o", "D"), strict=True))
 _SHADE = "0.93"
 
@@ -89,6 +87,7 @@ def figure_of(table: pd.DataFrame, outline: Outline, scope: str) -> Figure:
             *[format_number(rate)] * several,
         ]
         axes.set_title(", ".join(parts))
+    grid[0].set_xlim(0, style.room_for(values["value"]))
     style.label_axes(grid, "Accuracy (fraction)")
     interval = describe_interval(len(outline.seeds), outline.draws)
     rates = ", ".join(format_number(rate) for rate in experiment.learning_rates)
@@ -150,31 +149,23 @@ def _draw_panel(
             legend=False,
             ax=axes,
         )
-    axes.set(xlim=(0, 1.02), ylim=(len(order) - 0.5, -0.5))
+    axes.set_ylim(len(order) - 0.5, -0.5)
     axes.set_yticks(range(len(order)), [OPTIMIZERS[name].label for name in order])
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
 
 
 def _handles() -> tuple[list[Artist], list[Artist]]:
-    plain: dict[str, Any] = {
-        "linestyle": "none",
-        "markeredgecolor": "white",
-        "markeredgewidth": 0.4,
-    }
     quantities: list[Artist] = [
-        Line2D(
-            [],
-            [],
-            color=_COLOURS[name],
-            marker=_MARKERS[name],
-            markersize=4.5,
-            label=label,
-            **plain,
-        )
+        style.key(label, color=_COLOURS[name], marker=_MARKERS[name], linestyle="none")
         for name, label in _QUANTITIES.items()
     ]
-    chance = Line2D(
-        [], [], color="0.25", marker="|", markersize=4.5, linestyle="none", label="chance"
+    chance = style.key(
+        "chance",
+        color="0.25",
+        marker="|",
+        markeredgecolor="0.25",
+        linestyle="none",
+        markeredgewidth=1.0,
     )
     return quantities, [chance, Patch(color=_SHADE, label="adaptive step size")]

@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
@@ -16,21 +17,23 @@ from matplotlib.lines import Line2D
 from noise_resistance.storage.files import replace_atomically
 
 __all__ = [
-    "CATEGORIES",
     "CHANCE",
-    "MARKERS",
     "SMALL",
     "band",
+    "categories",
+    "key",
     "label_axes",
     "legend",
+    "markers",
     "new_figure",
+    "room_for",
     "save",
     "sequence",
     "styled",
     "subtitle",
 ]
 
-ONE_COLUMN, TWO_COLUMNS = 3.5, 7.2  # inches, of a two-column page
+_ONE_COLUMN, _TWO_COLUMNS = 3.5, 7.2  # inches, of a two-column page
 SMALL = 7.0  # points, the smallest text
 CHANCE: dict[str, Any] = {
     "color": "0.35",
@@ -39,10 +42,10 @@ CHANCE: dict[str, Any] = {
     "zorder": 1.5,
 }
 # Each differs from its neighbours without colour.
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
 # Okabe and Ito's colours, told apart under every kind of colour blindness, in an order in which
 # neighbours differ in grey too.
-CATEGORIES = ("#0072b2", "#e69f00", "#000000", "#cc79a7", "#56b4e9", "#d55e00", "#009e73")
+_CATEGORIES = ("#0072b2", "#e69f00", "#000000", "#cc79a7", "#56b4e9", "#d55e00", "#009e73")
 
 _DOTS_PER_INCH = 300
 _STYLE: dict[Any, Any] = {
@@ -102,7 +105,7 @@ def new_figure(
     """
     columns = min(panels, 2)
     rows = -(-panels // columns)
-    width = ONE_COLUMN if columns == 1 else TWO_COLUMNS
+    width = _ONE_COLUMN if columns == 1 else _TWO_COLUMNS
     figure = Figure(figsize=(width, rows * panel_height + extra_height), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for unused in grid[panels:]:
@@ -131,6 +134,7 @@ def label_axes(grid: Sequence[Axes], horizontal: str, vertical: str = "") -> Non
     named_from = (len(grid) // columns - 1) * columns
     for index, axes in enumerate(grid):
         axes.tick_params(labelbottom=index >= named_from)
+        axes.xaxis.label.set_visible(True)
         axes.set_xlabel(horizontal if index >= named_from else "")
         axes.set_ylabel("" if index % columns else vertical)
 
@@ -164,6 +168,13 @@ def legend(figure: Figure, *groups: Sequence[Artist], title: str | None = None) 
         drawn.remove()
 
 
+def key(label: str, **look: Any) -> Line2D:
+    """Make an entry of a legend that looks as lines and dots do in the panels."""
+    return Line2D(
+        [], [], label=label, **{"markeredgecolor": "white", "markeredgewidth": 0.4, **look}
+    )
+
+
 def sequence(count: int) -> list[str]:
     """Return colours for values in order, from dark to the lightest that is legible on white.
 
@@ -173,9 +184,24 @@ def sequence(count: int) -> list[str]:
     return [to_hex(colour) for colour in colours]
 
 
+def markers(count: int) -> list[str]:
+    """Return markers for values in order; after the eleventh they begin again."""
+    return [_MARKERS[index % len(_MARKERS)] for index in range(count)]
+
+
+def categories(count: int) -> list[str]:
+    """Return colours for names without an order; after the seventh they begin again."""
+    return [_CATEGORIES[index % len(_CATEGORIES)] for index in range(count)]
+
+
 def band(axes: Axes, x: Any, low: Any, high: Any, colour: str) -> None:
     """Shade an interval; where it has no limits, nothing is drawn."""
     axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0, zorder=1.2)
+
+
+def room_for(values: pd.Series) -> float:
+    """Return the end of an axis from 0 that holds 1 and all values; A^x of (8) can exceed 1."""
+    return max(1.04, 1.02 * float(values.max()))
 
 
 def save(figure: Figure, stem: Path, title: str) -> None:

@@ -76,7 +76,7 @@ def figure_of(table: pd.DataFrame, outline: Outline, scope: str) -> Figure:
         _draw_panel(axes, here, series)
         _draw_chance(axes, here[_BASELINE], series, outline.datasets[dataset].classes)
         axes.set_title(outline.datasets[dataset].title)
-    grid[0].set_ylim(0, 1.05)
+    grid[0].set_ylim(0, style.room_for(pd.concat(values)["value"]))
     _label_rates(figure, grid, rates)
     style.label_axes(grid, "Initial learning rate", "Accuracy (fraction)")
     interval = describe_interval(len(outline.seeds), outline.draws)
@@ -91,11 +91,10 @@ def figure_of(table: pd.DataFrame, outline: Outline, scope: str) -> Figure:
 def _draw_panel(
     axes: Axes, values: dict[str, pd.DataFrame], series: dict[tuple[str, str], str]
 ) -> None:
-    for (pair, _), colour, marker in zip(
-        series.items(), _colours(series), _markers(series), strict=True
-    ):
+    looks = zip(series, style.categories(len(series)), style.markers(len(series)), strict=True)
+    for (model, optimizer), colour, marker in looks:
         for quantity, table in values.items():
-            line = table[(table["model"] == pair[0]) & (table["optimizer"] == pair[1])]
+            line = table[(table["model"] == model) & (table["optimizer"] == optimizer)]
             style.band(axes, line["learning_rate"], line["low"], line["high"], colour)
             sns.lineplot(
                 x=line["learning_rate"],
@@ -156,34 +155,17 @@ def _without_overlaps(labels: list[str], positions: np.ndarray) -> list[str]:
     return kept
 
 
-def _colours(series: dict[tuple[str, str], str]) -> list[str]:
-    return [style.CATEGORIES[index % len(style.CATEGORIES)] for index in range(len(series))]
-
-
-def _markers(series: dict[tuple[str, str], str]) -> list[str]:
-    return [style.MARKERS[index % len(style.MARKERS)] for index in range(len(series))]
-
-
 def _handles(series: dict[tuple[str, str], str]) -> tuple[list[Line2D], list[Line2D]]:
-    edge: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.4}
+    looks = zip(
+        series.values(), style.categories(len(series)), style.markers(len(series)), strict=True
+    )
     models = [
-        Line2D(
-            [], [], color=colour, marker=marker, markersize=5, linestyle="none", label=title, **edge
-        )
-        for title, colour, marker in zip(
-            series.values(), _colours(series), _markers(series), strict=True
-        )
+        style.key(title, color=colour, marker=marker, linestyle="none")
+        for title, colour, marker in looks
     ]
-    quantities = [
-        Line2D([], [], color="0.25", linestyle=dash, label=name) for name, dash in _DASHES.items()
-    ]
+    quantities = [style.key(name, color="0.25", linestyle=dash) for name, dash in _DASHES.items()]
     chance = [
-        Line2D(
-            [],
-            [],
-            label=f"chance, {name.split()[0]}",
-            **{**style.CHANCE, "linestyle": _CHANCE[quantity]},
-        )
+        style.key(f"chance, {name}", **{**style.CHANCE, "linestyle": _CHANCE[quantity]})
         for quantity, name in ((_BASELINE, "baseline"), (_AVERAGE, "normalized"))
     ]
     return models, [*quantities, *chance]

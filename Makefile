@@ -1,0 +1,76 @@
+# Every target makes the environment it needs first and runs in it: nothing need be activated.
+
+HARDWARE ?= cpu
+CORES ?= all
+CONFIG ?=
+ARGS ?=
+
+ifneq ($(filter-out cpu gpu,$(HARDWARE))$(filter-out 1,$(words $(HARDWARE))),)
+$(error HARDWARE is cpu or gpu, not '$(HARDWARE)')
+endif
+
+# The demo and the studies have their own environment although the development one holds the same
+# versions and more: so what is missing from a user's environment is missing in the demo too.
+# VENV=.venv-dev saves the second environment where that does not matter.
+VENV := $(if $(filter gpu,$(HARDWARE)),.venv-gpu,.venv)
+LOCK := envs/$(if $(filter .venv-dev,$(VENV)),dev,$(HARDWARE)).lock
+snakemake = PATH="$(abspath $(VENV))/bin:$$PATH" $(VENV)/bin/snakemake --cores $(CORES) --resources gpu=1
+dev = PATH="$(CURDIR)/.venv-dev/bin:$$PATH" .venv-dev/bin
+
+# Packages of the caller's own must not shadow those of the environments.
+unexport PYTHONPATH PYTHONHOME
+
+.PHONY: help demo study dry-run test lint format environment environment-dev lock clean
+
+help: ## List the targets (the default)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+	@echo
+	@echo "  HARDWARE=gpu    use an NVIDIA GPU (demo, study, dry-run, environment)"
+	@echo "  CORES=N         use N cores instead of all (demo, study, dry-run)"
+	@echo "  CONFIG=FILE     use FILE instead of config/config.yaml (study, dry-run)"
+	@echo "  ARGS='...'      add arguments to the snakemake or pytest command (demo, study, dry-run, test)"
+	@echo "  PYTHON=PATH     make the environment with this Python (3.11, 3.12 or 3.13)"
+
+demo: environment ## Run the study in small, on data that comes with the installation: results/demo/
+	$(snakemake) --configfile config/demo.yaml $(ARGS)
+
+study: environment ## Run the paper's study, or another with CONFIG=FILE
+	$(snakemake) $(if $(CONFIG),--configfile $(CONFIG)) $(ARGS)
+
+dry-run: environment ## List the jobs that `make study` would run
+	$(snakemake) $(if $(CONFIG),--configfile $(CONFIG)) --dry-run $(ARGS)
+
+test: environment-dev ## Run the tests
+	$(dev)/pytest tests/unit tests/workflow -n 2 --dist loadfile $(ARGS)
+
+lint: environment-dev ## Check style, types, the direction of imports and the workflow
+	$(dev)/ruff check .
+	$(dev)/ruff format --check .
+	$(dev)/mypy
+	$(dev)/lint-imports --no-logo
+	$(dev)/snakefmt --check Snakefile workflow
+	$(dev)/snakemake --lint
+
+format: environment-dev ## Format the code, and mend what ruff can mend by itself
+	$(dev)/ruff check --fix .
+	$(dev)/ruff format .
+	$(dev)/snakefmt Snakefile workflow
+
+environment: ## Make the environment of demo and study
+	@envs/create.sh $(LOCK) $(VENV)
+ifeq ($(HARDWARE),cpu)
+	@! command -v nvidia-smi >/dev/null || \
+		echo "nvidia-smi is here: HARDWARE=gpu uses the GPU"
+endif
+
+environment-dev: ## Make the environment of test, lint and format
+	@envs/create.sh envs/dev.lock .venv-dev
+
+lock: ## Make envs/*.lock and envs/*.yaml from pyproject.toml (ARGS=--upgrade: newest releases)
+	envs/lock.sh $(ARGS)
+
+# Not results/, and not .snakemake/: that holds what Snakemake knows of the results.
+clean: ## Remove environments and caches; results stay
+	rm -rf .venv .venv-* .venv.* .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache workflow/noise_resistance.egg-info
+	find workflow tests -name __pycache__ -prune -exec rm -rf {} +

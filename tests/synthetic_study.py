@@ -1,0 +1,132 @@
+"""A study of made-up accuracies: real HDF5 files, no training."""
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from noise_resistance.analysis.summary import summarise
+from noise_resistance.storage.hdf5 import Variable, write_record
+from noise_resistance.storage.provenance import Provenance
+from noise_resistance.study.grid import Evaluation, Experiment, Training
+from noise_resistance.study.outline import DatasetOutline, Outline
+
+PROVENANCE = Provenance("0" * 16)
+OPTIMIZERS = ("sgd", "sgd_momentum", "sgd_nesterov", "adam", "nadam", "adamax")
+DATASETS = {
+    "digits": DatasetOutline("Digits", 10),
+    "digit_pairs": DatasetOutline("Digit pairs", 100),
+}
+
+
+@dataclass(frozen=True)
+class SyntheticStudy:
+    """What was written, and the numbers that went in."""
+
+    outline: Outline
+    folder: Path
+    baselines: dict[Training, float]
+    accuracies: dict[Evaluation, np.ndarray]
+
+    @property
+    def summary(self) -> Path:
+        return self.folder / f"{self.outline.paths.summary}.h5"
+
+    def file(self, template: str, one: Training | Evaluation) -> Path:
+        return self.folder / self.outline.paths.fill(template, one)
+
+
+def outline_of(
+    models: int = 2,
+    rates: int = 3,
+    datasets: int = 2,
+    optimizers: int = 6,
+    seeds: int = 1,
+    draws: int = 4,
+) -> Outline:
+    names = tuple(DATASETS)[:datasets]
+    depths = tuple(f"resnet{depth}" for depth in (8, 14, 20, 26)[:models])
+    learning_rates = tuple(round(0.0005 * 1.5**index, 6) for index in range(rates))
+    scopes = ("kernels", "all")
+    return Outline(
+        study="synthetic",
+        experiments=(
+            Experiment("learning_rate", names, depths, ("adam",), learning_rates, scopes),
+            Experiment(
+                "optimizer",
+                names[:1],
+                depths[:1],
+                OPTIMIZERS[:optimizers],
+                (learning_rates[0],),
+                scopes,
+            ),
+            Experiment("tradeoff", names, depths, ("adam",), (0.00001, *learning_rates), scopes),
+        ),
+        seeds=tuple(range(1, seeds + 1)),
+        noise_levels=(0, 0.05, 0.2, 0.4),
+        draws=draws,
+        epochs=7,
+        datasets={name: DATASETS[name] for name in names},
+    )
+
+
+def made_up_table(outline: Outline) -> pd.DataFrame:
+    """Make the tidy table of a study, as `read_summary` gives it, without any file."""
+    generator = np.random.default_rng(7)
+    baselines = {one: float(generator.uniform(0.6, 0.95)) for one in outline.trainings}
+    rows = [
+        {
+            **vars(one.training),
+            "scope": one.scope,
+            "noise_level": one.noise_level,
+            "draw": draw,
+            "accuracy": accuracy,
+            "baseline_accuracy": baselines[one.training],
+            "normalized_accuracy": accuracy / baselines[one.training],
+        }
+        for one in outline.evaluations
+        for draw, accuracy in enumerate(
+            falling(one, baselines[one.training], generator, outline.draws)
+        )
+    ]
+    return pd.DataFrame(rows)
+
+
+def write_study(folder: Path, outline: Outline) -> SyntheticStudy:
+    """Write every file that the analysis reads, the summary among them."""
+    generator = np.random.default_rng(7)
+    paths = outline.paths
+    attributes = PROVENANCE.attributes({})
+    baselines = {one: float(generator.uniform(0.6, 0.95)) for one in outline.trainings}
+    accuracies = {
+        one: falling(one, baselines[one.training], generator, outline.draws)
+        for one in outline.evaluations
+    }
+    with contextlib.chdir(folder):
+        for training, baseline in baselines.items():
+            variables = {"accuracy": Variable((), baseline, "test accuracy")}
+            write_record(paths.fill(paths.baseline, training), "baseline", variables, attributes)
+        for evaluation, accuracy in accuracies.items():
+            by_draw = {
+                "accuracy": accuracy,
+                "loss": 1 - accuracy,
+                "nonfinite": np.zeros(len(accuracy), np.int64),
+            }
+            variables = {
+                name: Variable(("draw",), values, name) for name, values in by_draw.items()
+            }
+            write_record(paths.fill(paths.noise, evaluation), "noise", variables, attributes)
+        summarise(outline, Path(f"{paths.summary}.csv"), Path(f"{paths.summary}.h5"), PROVENANCE)
+    return SyntheticStudy(outline, folder, baselines, accuracies)
+
+
+def falling(
+    evaluation: Evaluation, baseline: float, generator: np.random.Generator, draws: int
+) -> np.ndarray:
+    """Accuracies that fall with the noise level; without noise they are the baseline."""
+    if evaluation.noise_level == 0:
+        return np.full(draws, baseline)
+    mean = baseline * np.exp(-4 * evaluation.noise_level)
+    return np.clip(mean + 0.03 * generator.standard_normal(draws), 0.01, 1)

@@ -1,0 +1,214 @@
+"""Evaluation: every image counted once, every draw the one it claims to be."""
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from noise_resistance.errors import DataError
+from noise_resistance.evaluation import noise as noise_module
+from noise_resistance.evaluation.baseline import evaluate_baseline
+from noise_resistance.evaluation.engine import NoisyEvaluator, evaluate_weights
+from noise_resistance.evaluation.measure import ImageSet
+from noise_resistance.evaluation.noise import evaluate_noise
+from noise_resistance.evaluation.trained_model import TrainedModel
+from noise_resistance.models.resnet import ResNet
+from noise_resistance.noise.draws import standard_normal
+from noise_resistance.noise.scopes import SCOPES, arrays_in_scope
+from noise_resistance.noise.variances import VARIANCE_POLICIES
+from noise_resistance.storage.provenance import Provenance
+from noise_resistance.study.noise_settings import NoiseSettings
+
+NETWORK = ResNet.named("resnet8", (8, 8, 1), 5)
+IMAGES = 173
+SETTINGS = NoiseSettings(
+    draws=4, seed=0, sigma_of="array", variance_policy="clip", precision="float32"
+)
+
+
+@pytest.fixture(scope="module")
+def images():
+    generator = np.random.default_rng(3)
+    brightness = generator.integers(20, 256, (IMAGES, 1, 1, 1))
+    return generator.integers(0, brightness, (IMAGES, 8, 8, 1)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def pixel_mean():
+    return np.random.default_rng(4).random((8, 8, 1), dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def model(images, pixel_mean):
+    """A Keras model far from its initial values that uses all five classes."""
+    model = NETWORK.build(seed=4)
+    generator = np.random.default_rng(2)
+    for variable in model.variables:
+        if "moving_variance" in variable.path:
+            variable.assign(generator.uniform(0.02, 0.6, variable.shape))
+        elif "kernel" not in variable.path:
+            variable.assign(variable + generator.normal(0, 0.1, variable.shape))
+    logits = model(images.astype(np.float32) / 255 - pixel_mean, training=False).numpy()
+    bias = _variable(model, "dense/bias")
+    bias.assign(bias - logits.mean(axis=0))
+    assert len(np.unique(predictions_of(model, images, pixel_mean))) == 5
+    return model
+
+
+@pytest.fixture(scope="module")
+def labels(model, images, pixel_mean):
+    """Labels that the clean model predicts right about six times in ten."""
+    predicted = predictions_of(model, images, pixel_mean)
+    generator = np.random.default_rng(5)
+    return np.where(generator.random(IMAGES) < 0.6, predicted, generator.integers(0, 5, IMAGES))
+
+
+def predictions_of(model, images, pixel_mean):
+    logits = model(images.astype(np.float32) / 255 - pixel_mean, training=False).numpy()
+    return np.where(np.isfinite(logits).all(axis=-1), np.argmax(logits, axis=-1), -1)
+
+
+def _old_relu(x):
+    """ReLU as TensorFlow up to 2.3 computed it on GPUs: NaN becomes zero."""
+    return keras.ops.where(x > 0, x, 0.0)
+
+
+@pytest.fixture(scope="module")
+def trained(model, images, labels, pixel_mean):
+    weights = {one.path: one.numpy() for one in model.variables}
+    return TrainedModel(NETWORK, weights, ImageSet(images, labels, 5, pixel_mean, 50))
+
+
+def test_every_test_image_counts_once_the_last_partial_batch_included(
+    trained, model, images, labels, pixel_mean
+):
+    outcome = evaluate_weights(trained, "float32")
+    expected = predictions_of(model, images, pixel_mean)
+    np.testing.assert_array_equal(outcome.predictions, expected)
+    by_class = [int(((expected == labels) & (labels == one)).sum()) for one in range(5)]
+    assert outcome.correct.tolist() == by_class
+    assert outcome.nonfinite == 0
+
+
+def test_loss_is_the_mean_cross_entropy(trained, model, images, labels, pixel_mean):
+    logits = model(images.astype(np.float32) / 255 - pixel_mean, training=False).numpy()
+    logits = logits.astype(np.float64)
+    log_sum = np.log(np.exp(logits - logits.max(1, keepdims=True)).sum(1)) + logits.max(1)
+    expected = (log_sum - logits[np.arange(IMAGES), labels]).mean()
+    assert evaluate_weights(trained, "float32").loss == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("policy", ["clip", "propagate", "absolute", "relu_nan_to_zero"])
+def test_a_draw_equals_the_keras_model_with_numpy_noise(
+    trained, images, labels, pixel_mean, scope, policy, monkeypatch
+):
+    settings = NoiseSettings(4, 0, "array", policy, "float32")
+    outcome = NoisyEvaluator(trained, scope, settings).evaluate(0.2, 3)
+    if policy == "relu_nan_to_zero":
+        monkeypatch.setattr(keras.ops, "relu", _old_relu)
+    noisy = NETWORK.build()
+    in_scope = {array.name for array in arrays_in_scope(scope, NETWORK.arrays())}
+    for array, variable in ((one, _variable(noisy, one.name)) for one in NETWORK.arrays()):
+        w = trained.weights[array.name].astype(np.float64)
+        if array.name in in_scope:
+            w = w + 0.2 * w.std() * standard_normal(array, 0, 3).numpy()
+            if array.role == "moving_variance":
+                w = {"clip": np.maximum(w, 0), "absolute": np.abs(w)}.get(policy, w)
+        variable.assign(w)
+    expected = predictions_of(noisy, images, pixel_mean)
+    assert (outcome.predictions != expected).mean() < 0.01
+    assert abs(outcome.correct.sum() - (expected == labels).sum()) <= 1
+
+
+def _variable(model, path):
+    return next(one for one in model.variables if one.path == path)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_eta_zero_is_the_baseline_image_by_image(trained, scope):
+    zero = NoisyEvaluator(trained, scope, SETTINGS).evaluate(0.0, 2)
+    baseline = evaluate_weights(trained, "float32")
+    np.testing.assert_array_equal(zero.predictions, baseline.predictions)
+    assert zero.loss == baseline.loss
+
+
+def test_a_draw_is_the_same_whatever_ran_before_and_whatever_the_batch_size(
+    trained, images, labels, pixel_mean
+):
+    evaluator = NoisyEvaluator(trained, "all", SETTINGS)
+    forwards = [evaluator.evaluate(0.3, draw).predictions for draw in range(4)]
+    backwards = [evaluator.evaluate(0.3, draw).predictions for draw in reversed(range(4))]
+    whole = TrainedModel(NETWORK, trained.weights, ImageSet(images, labels, 5, pixel_mean, 1000))
+    alone = NoisyEvaluator(whole, "all", SETTINGS).evaluate(0.3, 3).predictions
+    np.testing.assert_array_equal(forwards, backwards[::-1])
+    assert (forwards[3] != alone).sum() <= 1
+
+
+def test_draws_are_traced_once(trained):
+    evaluator = NoisyEvaluator(trained, "kernels", SETTINGS)
+    for draw in range(5):
+        evaluator.evaluate(0.1 * draw, draw)
+    assert evaluator._run.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize("layer", ["stem_bn/moving_variance", "stage3_block1_bn2/moving_variance"])
+def test_images_with_outputs_that_are_not_finite_are_counted_and_wrong(trained, layer):
+    """TensorFlow's fused convolution and ReLU on a CPU turn NaN into zero; we must not."""
+    broken = dict(trained.weights)
+    broken[layer] = broken[layer].copy()
+    broken[layer][3] = -0.5
+    outcome = evaluate_weights(TrainedModel(NETWORK, broken, trained.test_set), "float32")
+    assert outcome.nonfinite == IMAGES
+    assert outcome.correct.sum() == 0
+    assert (outcome.predictions == -1).all()
+
+
+def test_a_policy_decides_what_a_negative_variance_does_to_the_outputs(trained):
+    """Under a large noise some variance falls below minus epsilon in every draw."""
+    nonfinite, right = {}, {}
+    for policy in VARIANCE_POLICIES:
+        settings = NoiseSettings(4, 0, "array", policy, "float32")
+        outcome = NoisyEvaluator(trained, "all", settings).evaluate(1.5, 1)
+        nonfinite[policy], right[policy] = int(outcome.nonfinite), int(outcome.correct.sum())
+    assert nonfinite == {"clip": 0, "propagate": IMAGES, "absolute": 0, "relu_nan_to_zero": 0}
+    assert right["propagate"] == 0
+
+
+def test_the_noise_file_holds_what_was_measured(tmp_path, trained):
+    path = tmp_path / "eta-0.3.h5"
+    mean = evaluate_noise(trained, "all", 0.3, SETTINGS, path, Provenance("f"), {"model": "resnet8"})
+    evaluator = NoisyEvaluator(trained, "all", SETTINGS)
+    with h5py.File(path) as file:
+        accuracy, correct = file["accuracy"][()], file["correct"][()]
+        assert correct.shape == (4, 5)
+        np.testing.assert_allclose(accuracy, correct.sum(axis=1) / IMAGES)
+        assert mean == pytest.approx(accuracy.mean())
+        for draw in range(4):
+            assert correct[draw].tolist() == evaluator.evaluate(0.3, draw).correct.tolist()
+        names = file["array"].asstr()[()].tolist()
+        for name, sigma in zip(names, file["sigma_w"][()], strict=True):
+            assert sigma == pytest.approx(trained.weights[name].astype(np.float64).std())
+        assert file.attrs["fingerprint"] == "f"
+
+
+def test_the_baseline_file_holds_the_accuracy_and_every_prediction(tmp_path, trained, labels):
+    path = tmp_path / "baseline.h5"
+    accuracy = evaluate_baseline(trained, "float32", path, Provenance("f"), {"model": "resnet8"})
+    with h5py.File(path) as file:
+        assert file["accuracy"][()] == pytest.approx((file["prediction"][()] == labels).mean())
+        assert file["accuracy"][()] == accuracy
+
+
+def test_noise_that_is_not_zero_at_eta_zero_is_never_published(tmp_path, trained, monkeypatch):
+    def biased(*arguments):
+        weights = dict(arguments[0])
+        weights["dense/bias"] = weights["dense/bias"] + tf.constant([0.5, 0, 0, 0, 0])
+        return weights
+
+    monkeypatch.setattr("noise_resistance.evaluation.engine.perturb", biased)
+    path = tmp_path / "eta-0.1.h5"
+    with pytest.raises(DataError, match="with eta = 0 the model answers"):
+        noise_module.evaluate_noise(trained, "all", 0.1, SETTINGS, path, Provenance("f"), {})
+    assert not path.exists()

@@ -1,0 +1,297 @@
+"""Training: the recipe, the same steps as plain Keras, and resuming without a trace."""
+
+import keras
+import numpy as np
+import pytest
+import scipy.ndimage
+import tensorflow as tf
+
+from noise_resistance.datasets.prepared import Split
+from noise_resistance.errors import TrainingError
+from noise_resistance.models.optimizers import AdamX
+from noise_resistance.models.preprocessing import mean_image, normalize
+from noise_resistance.models.resnet import ResNet
+from noise_resistance.models.weights import read_weights
+from noise_resistance.storage.hdf5 import Variable, read_record, write_record
+from noise_resistance.storage.provenance import Provenance
+from noise_resistance.study.optimizers import OPTIMIZERS
+from noise_resistance.study.recipe import Recipe
+from noise_resistance.study.seeds import derive_seed
+from noise_resistance.training import train as train_module
+from noise_resistance.training.augmentation import augment, resampling_matrix
+from noise_resistance.training.engine import Engine
+from noise_resistance.training.schedules import learning_rate_at
+from noise_resistance.training.train import TrainingRequest, train
+
+NETWORK = ResNet.named("resnet8", (8, 8, 1), 4)
+RECIPE = Recipe(
+    epochs=3,
+    batch_size=16,
+    l2=1e-3,
+    schedule=((2, 0.1),),
+    shift=0.2,
+    horizontal_flip=True,
+    subtract_pixel_mean=True,
+    precision="float32",
+)
+
+
+def split(count, seed):
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 4, count, dtype=np.uint8)
+    images = generator.integers(0, 128, (count, 8, 8, 1), dtype=np.uint8)
+    images[np.arange(count), labels * 2] += 100
+    return Split(images, labels, 4)
+
+
+def engine(recipe=RECIPE, optimizer="adam", learning_rate=0.01, count=70):
+    definition = OPTIMIZERS[optimizer].definition()
+    train_split, test_split = split(count, 1), split(30, 2)
+    return Engine(NETWORK, train_split, test_split, definition, learning_rate, recipe, seed=7)
+
+
+def test_the_schedule_is_the_keras_examples():
+    schedule = [(81, 0.1), (121, 0.01), (161, 0.001), (181, 0.0005)]
+    rates = [learning_rate_at(epoch, 0.001, schedule) for epoch in range(200)]
+    expected = [1e-3] * 81 + [1e-4] * 40 + [1e-5] * 40 + [1e-6] * 20 + [5e-7] * 19
+    np.testing.assert_allclose(rates, expected)
+
+
+@pytest.mark.parametrize("shift", [-1.6, -1.0, 0.0, 0.5, 2.0])
+def test_a_shift_interpolates_linearly_and_fills_with_the_nearest_pixel(shift):
+    image = np.random.default_rng(0).random((8, 6))
+    rows = resampling_matrix(8, tf.constant([shift], tf.float32), tf.constant([False]))[0]
+    expected = scipy.ndimage.shift(image, (-shift, 0), order=1, mode="nearest")
+    np.testing.assert_allclose(rows @ image.astype(np.float32), expected, atol=1e-6)
+
+
+def test_augmentation_shifts_within_the_limit_mirrors_half_and_needs_only_its_seed():
+    ramp = np.tile(np.arange(20, dtype=np.float32), (4000, 20, 1))[..., None]
+    recipe = Recipe(1, 1, 0, (), 0.1, True, False, "float32")
+    shown = augment(tf.constant(ramp), recipe, tf.constant([1, 2])).numpy()
+    slopes = shown[:, 10, 11, 0] - shown[:, 10, 10, 0]
+    assert abs((slopes < 0).mean() - 0.5) < 0.05
+    np.testing.assert_allclose(np.abs(slopes), 1, atol=1e-5)
+    centre = np.where(slopes < 0, 9 - (shown[:, 10, 10, 0]) + 0, shown[:, 10, 10, 0] - 10)
+    assert 1.9 < np.abs(centre).max() <= 2.00001
+    np.testing.assert_array_equal(shown, augment(tf.constant(ramp), recipe, tf.constant([1, 2])))
+    assert (shown != augment(tf.constant(ramp), recipe, tf.constant([1, 3])).numpy()).any()
+
+
+def test_augmentation_is_the_same_eagerly_and_compiled():
+    images = tf.random.stateless_uniform((5, 8, 8, 1), [1, 2])
+    compiled = tf.function(lambda seed: augment(images, RECIPE, seed))
+    eager = augment(images, RECIPE, tf.constant([3, 4]))
+    np.testing.assert_allclose(compiled(tf.constant([3, 4])), eager, atol=1e-6)
+
+
+def test_no_augmentation_leaves_images_alone():
+    images = tf.random.stateless_uniform((5, 8, 8, 1), [1, 2])
+    recipe = Recipe(1, 1, 0, (), 0, False, False, "float32")
+    np.testing.assert_array_equal(augment(images, recipe, tf.constant([1, 2])), images)
+
+
+def test_the_mean_image_is_subtracted_after_scaling():
+    images = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 3), dtype=np.uint8)
+    mean = mean_image(images, subtract=True)
+    np.testing.assert_allclose(mean, images.mean(axis=0) / 255, rtol=1e-6)
+    shown = normalize(tf.constant(images), mean).numpy()
+    np.testing.assert_allclose(shown, images / 255 - images.mean(axis=0) / 255, atol=1e-6)
+    assert not mean_image(images, subtract=False).any()
+
+
+@pytest.mark.parametrize("optimizer", ["sgd_nesterov", "adam", "nadam", "adamax"])
+def test_twenty_steps_equal_plain_keras(optimizer):
+    """The same initial weights, order and augmentation: the same losses to 1e-4."""
+    ours = engine(optimizer=optimizer, learning_rate=0.002, count=80)
+    model = keras_model(ours)
+    definition = OPTIMIZERS[optimizer]
+    optimizer_class = getattr(keras.optimizers, definition.keras_class)
+    model.compile(
+        optimizer_class(0.002, **definition.arguments),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    data = split(80, 1)
+    for epoch in range(2):
+        losses = []
+        for first, batches in ours._batches(epoch):
+            for step, chosen in enumerate(batches):
+                seed = tf.constant([derive_seed(7, "augmentation", epoch), first + step])
+                shown = augment(
+                    normalize(tf.constant(data.images[chosen]), ours.pixel_mean), RECIPE, seed
+                )
+                model.reset_metrics()
+                losses.append(float(model.train_on_batch(shown, data.labels[chosen])))
+        assert len(losses) == 5
+        assert ours.train_epoch(epoch).loss == pytest.approx(np.mean(losses), rel=1e-4)
+
+
+def keras_model(ours):
+    """The same network in plain Keras, with its own regularizers and the engine's weights."""
+    model = NETWORK.build(seed=7)
+    config = model.get_config()
+    for layer in config["layers"]:
+        if layer["class_name"] == "Conv2D":
+            layer["config"]["kernel_regularizer"] = keras.regularizers.serialize(
+                keras.regularizers.L2(RECIPE.l2)
+            )
+    regularized = keras.Model.from_config(config)
+    values = ours.weights()
+    for variable in regularized.variables:
+        variable.assign(values[variable.path])
+    return regularized
+
+
+def test_an_epoch_sees_every_image_once_in_an_order_of_its_own():
+    ours = engine()
+    orders = [np.concatenate([b.ravel() for _, b in ours._batches(epoch)]) for epoch in range(2)]
+    assert all(sorted(order) == list(range(70)) for order in orders)
+    assert (orders[0] != orders[1]).any()
+    assert [batches.shape for _, batches in ours._batches(0)] == [(4, 16), (1, 6)]
+
+
+def test_adamx_with_constant_beta1_is_amsgrad_without_bias_correction():
+    generator = np.random.default_rng(0)
+    gradients = generator.normal(size=(12, 5)) * np.linspace(3, 0.1, 12)[:, None]
+    variable = keras.Variable(np.ones(5, np.float32))
+    optimizer = AdamX(learning_rate=0.01, beta_1_decay=1.0)
+    optimizer.build([variable])
+    w, m, v, largest = np.ones(5), 0.0, 0.0, 0.0
+    for gradient in gradients:
+        optimizer.apply([tf.constant(gradient, tf.float32)], [variable])
+        m = 0.9 * m + 0.1 * gradient
+        v = 0.999 * v + 0.001 * gradient**2
+        largest = np.maximum(largest, v)
+        w = w - 0.01 * m / (np.sqrt(largest) + 1e-7)
+    np.testing.assert_allclose(variable.numpy(), w, rtol=1e-5)
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """A prepared dataset with two splits."""
+    path = tmp_path / "dataset.h5"
+    variables = {}
+    for name, data in (("train", split(70, 1)), ("test", split(30, 2))):
+        axes = (f"{name}_image", "row", "column", "channel")
+        variables[f"{name}_images"] = Variable(axes, data.images, "images")
+        variables[f"{name}_labels"] = Variable(axes[:1], data.labels, "labels")
+    write_record(path, "dataset", variables, {"classes": 4})
+    return path
+
+
+def request(**changes):
+    values = {
+        "dataset": {"name": "squares"},
+        "model": "resnet8",
+        "optimizer": "adam",
+        "optimizer_definition": OPTIMIZERS["adam"].definition(),
+        "learning_rate": 0.01,
+        "seed": 7,
+        "recipe": RECIPE,
+    }
+    return TrainingRequest(**{**values, **changes})
+
+
+def run(folder, dataset, **changes):
+    folder.mkdir(exist_ok=True)
+    weights, history = folder / "model.weights.h5", folder / "history.h5"
+    train(request(**changes), dataset, weights, history, Provenance("fingerprint"))
+    return read_weights(weights, NETWORK.arrays()), read_record(history, "history")
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    return {}
+
+
+@pytest.mark.parametrize("epochs_before", [1, 2, 3])
+def test_an_interrupted_training_ends_with_the_same_bits(
+    tmp_path, dataset, monkeypatch, epochs_before
+):
+    expected, history = run(tmp_path / "undisturbed", dataset)
+    finished = []
+    real = train_module._train_epoch
+
+    def stop_after(engine, epoch, *rest):
+        if epoch == epochs_before:
+            raise Killed
+        real(engine, epoch, *rest)
+        finished.append(epoch)
+
+    folder = tmp_path / "killed"
+    if epochs_before < RECIPE.epochs:
+        monkeypatch.setattr(train_module, "_train_epoch", stop_after)
+        with pytest.raises(Killed):
+            run(folder, dataset)
+        monkeypatch.setattr(train_module, "_train_epoch", real)
+    else:
+        monkeypatch.setattr(train_module, "write_weights", _raise_killed)
+        with pytest.raises(Killed):
+            run(folder, dataset)
+        monkeypatch.undo()
+    assert not (folder / "model.weights.h5").exists()
+    weights, resumed = run(folder, dataset)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(weights[name], values)
+    for name in ("loss", "accuracy", "test_accuracy", "learning_rate"):
+        np.testing.assert_array_equal(resumed[name], history[name])
+    assert not (folder / ".resume").exists()
+
+
+def _raise_killed(*_):
+    raise Killed
+
+
+def test_a_checkpoint_of_other_parameters_is_not_used(tmp_path, dataset, monkeypatch):
+    monkeypatch.setattr(train_module, "write_weights", _raise_killed)
+    with pytest.raises(Killed):
+        run(tmp_path / "one", dataset)
+    monkeypatch.undo()
+    changed, _ = run(tmp_path / "one", dataset, learning_rate=0.02)
+    alone, _ = run(tmp_path / "two", dataset, learning_rate=0.02)
+    assert all(np.array_equal(changed[name], alone[name]) for name in alone)
+
+
+def test_a_damaged_checkpoint_is_not_used(tmp_path, dataset, monkeypatch, capsys):
+    monkeypatch.setattr(train_module, "write_weights", _raise_killed)
+    with pytest.raises(Killed):
+        run(tmp_path / "one", dataset)
+    monkeypatch.undo()
+    (checkpoint,) = (tmp_path / "one" / ".resume").glob("*.h5")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:2000])
+    run(tmp_path / "one", dataset)
+    assert "starting anew" in capsys.readouterr().out
+
+
+def test_the_history_records_each_epoch(tmp_path, dataset):
+    _, history = run(tmp_path / "one", dataset)
+    np.testing.assert_allclose(history["learning_rate"], [0.01, 0.01, 0.001])
+    assert history["loss"][2] < history["loss"][0]
+    assert (history["seconds"] > 0).all()
+    assert history["pixel_mean"].shape == (8, 8, 1)
+    assert history.parameters["learning_rate"] == 0.01
+    assert history.parameters["recipe"]["epochs"] == 3
+
+
+def test_a_loss_that_is_not_finite_stops_the_training_and_says_where(tmp_path, dataset):
+    with pytest.raises(TrainingError, match=r"epoch \d of 3 with learning rate 1e\+30"):
+        run(
+            tmp_path / "one",
+            dataset,
+            optimizer="sgd",
+            optimizer_definition=OPTIMIZERS["sgd"].definition(),
+            learning_rate=1e30,
+        )
+    assert not (tmp_path / "one" / "model.weights.h5").exists()
+
+
+def test_seeds_differ_and_repeat(tmp_path, dataset):
+    first, _ = run(tmp_path / "one", dataset)
+    again, _ = run(tmp_path / "two", dataset)
+    other, _ = run(tmp_path / "three", dataset, seed=8)
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    assert not np.array_equal(first["dense/kernel"], other["dense/kernel"])

@@ -1,0 +1,202 @@
+"""A tiny study, really run: trained, evaluated, tabulated and drawn through Snakemake."""
+
+import copy
+import csv
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from workspace import TINY, Run, Workspace
+
+TRAINING = "trainings/digits/resnet8/{optimizer}/lr-{rate}/seed-1"
+TRAININGS = {
+    TRAINING.format(optimizer="adam", rate="0.001"): ("kernels", "all"),
+    TRAINING.format(optimizer="adam", rate="0.002"): ("kernels", "all"),
+    TRAINING.format(optimizer="sgd", rate="0.001"): ("all",),
+}
+AGGREGATES = Counter(
+    [
+        "all",
+        "summarise",
+        "table1",
+        "table2",
+        "table3 scope=kernels",
+        "learning_rate_figure number=1, dataset=digits, scope=kernels",
+        "optimizer_figure scope=all",
+        "tradeoff_figure scope=all",
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Run]:
+    """The study, run once to its end."""
+    workspace = Workspace.make(tmp_path_factory.mktemp("study") / "work")
+    run = workspace.snakemake(config=TINY)
+    assert run.status == 0, run.output[-5000:]
+    return workspace, run
+
+
+@pytest.fixture(scope="module")
+def results(made: tuple[Workspace, Run]) -> Path:
+    """The folder of the study's results."""
+    return made[0].folder / "results" / "tiny"
+
+
+def test_a_run_leaves_every_file_it_promises_and_no_other(made: tuple[Workspace, Run]) -> None:
+    expected = {"tiny/summary.csv", "tiny/summary.h5", "datasets/digits.h5"}
+    for training, scopes in TRAININGS.items():
+        expected |= {
+            f"tiny/{training}/{name}" for name in ("model.weights.h5", "history.h5", "baseline.h5")
+        }
+        expected |= {
+            f"tiny/{training}/noise/{scope}/eta-{level}.h5"
+            for scope in scopes
+            for level in ("0.1", "0.4")
+        }
+    for table in ("table1", "table2", "table3-kernels"):
+        expected |= {f"tiny/tables/{table}.{suffix}" for suffix in ("csv", "md", "tex")}
+    for figure in ("figure1-digits-kernels", "figure3-all", "figure4-all"):
+        expected |= {f"tiny/figures/{figure}.{suffix}" for suffix in ("png", "svg", "pdf")}
+    found = made[0].files("results")
+    benchmarks = {one for one in found if one.startswith("tiny/benchmarks/")}
+    assert found - benchmarks == expected
+    assert len(benchmarks) == 3 + 3 + 10
+    for name in expected:
+        assert (made[0].folder / "results" / name).stat().st_size > 100
+
+
+def test_each_job_ran_once_and_left_a_log(made: tuple[Workspace, Run]) -> None:
+    workspace, run = made
+    assert set(run.jobs.values()) == {1}
+    assert Counter(job.split()[0] for job in run.jobs)["train"] == 3
+    logs = workspace.files("logs/tiny")
+    assert len(logs) == len(run.jobs) - 1  # 'all' has none
+    train = (workspace.folder / "logs/tiny/train/digits/resnet8/sgd/lr-0.001/seed-1.log").read_text(
+        encoding="utf-8"
+    )
+    assert "device: cpu: 1 thread" in train
+    assert "epoch 2/2: loss " in train
+
+
+def test_a_second_run_has_nothing_to_do(made: tuple[Workspace, Run]) -> None:
+    run = made[0].snakemake(config=TINY)
+    assert run.status == 0
+    assert "Nothing to be done" in run.output
+    assert not run.jobs
+
+
+def test_table_2_can_be_recomputed_from_the_files(results: Path) -> None:
+    with (results / "tables/table2.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["learning_rate"] for row in rows] == ["0.001", "0.002"]
+    for row in rows:
+        training = TRAINING.format(optimizer=row["optimizer"], rate=row["learning_rate"])
+        with (
+            h5py.File(results / training / "baseline.h5") as baseline,
+            h5py.File(results.parent / "datasets/digits.h5") as dataset,
+        ):
+            right = baseline["prediction"][:] == dataset["test_labels"][:]
+        assert float(row["value"]) == pytest.approx(100 * right.mean(), abs=1e-9)
+
+
+def test_table_3_can_be_recomputed_from_the_files(results: Path) -> None:
+    with (results / "tables/table3-kernels.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["learning_rate"] for row in rows] == ["0.001", "0.002"]
+    for row in rows:
+        folder = results / TRAINING.format(optimizer=row["optimizer"], rate=row["learning_rate"])
+        with h5py.File(folder / "baseline.h5") as file:
+            baseline = file["accuracy"][()]
+        normalized = []
+        for level in ("0.1", "0.4"):
+            with h5py.File(folder / f"noise/kernels/eta-{level}.h5") as file:
+                accuracies = file["correct"][:].sum(axis=1) / file.attrs["images"]
+                assert np.array_equal(accuracies, file["accuracy"][:])
+            normalized.append(accuracies.mean() / baseline)  # equations 7 and 8
+        expected = 100 * np.mean(normalized)  # equation 9
+        assert float(row["value"]) == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_summary_has_one_row_an_observation(results: Path) -> None:
+    with (results / "summary.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 10 * 2
+    for row in rows:
+        folder = results / TRAINING.format(optimizer=row["optimizer"], rate=row["learning_rate"])
+        with h5py.File(folder / f"noise/{row['scope']}/eta-{row['noise_level']}.h5") as file:
+            assert float(row["accuracy"]) == file["accuracy"][int(row["draw"])]
+        ratio = float(row["accuracy"]) / float(row["baseline_accuracy"])
+        assert float(row["normalized_accuracy"]) == pytest.approx(ratio, rel=1e-12)
+
+
+def test_a_training_with_a_diverging_learning_rate_says_so_and_the_others_finish(
+    made: tuple[Workspace, Run],
+) -> None:
+    config: dict[str, Any] = {
+        **TINY,
+        "study": "diverging",
+        "experiments": [
+            {
+                "name": "tradeoff",
+                "datasets": ["digits"],
+                "models": ["resnet8"],
+                "optimizers": ["sgd"],
+                "learning_rates": [1000, 0.01],
+                "scopes": ["kernels"],
+            }
+        ],
+        # So large a penalty grows the weights without bound at this learning rate, and at no other.
+        "training": {**TINY["training"], "epochs": 1, "l2": 0.1},
+        "noise": {"levels": [0.1], "draws": 1},
+    }
+    run = made[0].snakemake("--keep-going", config=config)
+    assert run.status != 0
+    (line,) = run.errors
+    assert re.match(
+        r"error: the loss is no longer finite at epoch 1 of 1 with learning rate 1000 "
+        r"\(digits, resnet8, sgd\); write a lower learning rate",
+        line,
+    )
+    log = "logs/diverging/train/digits/resnet8/sgd/lr-1000/seed-1.log"
+    assert line.endswith(f"[log: {log}]")
+    assert "the loss is no longer finite" in (made[0].folder / log).read_text(encoding="utf-8")
+    found = {
+        name
+        for name in made[0].files("results/diverging")
+        if name.endswith(".h5") and ".resume" not in name
+    }
+    folder = TRAINING.format(optimizer="sgd", rate="0.01")
+    names = ("model.weights.h5", "history.h5", "baseline.h5", "noise/kernels/eta-0.1.h5")
+    assert found == {f"{folder}/{name}" for name in names}
+
+
+def test_another_learning_rate_runs_its_own_jobs_and_the_aggregates(
+    made: tuple[Workspace, Run],
+) -> None:
+    config = copy.deepcopy(TINY)
+    config["experiments"][0]["learning_rates"] = [0.001, 0.002, 0.004]
+    run = made[0].snakemake(config=config)
+    assert run.status == 0, run.output[-5000:]
+    training = "dataset=digits, model=resnet8, optimizer=adam, learning_rate=0.004, seed=1"
+    expected = AGGREGATES + Counter(
+        [
+            f"train {training}",
+            f"evaluate_baseline {training}",
+            f"evaluate_noise {training}, scope=kernels, noise_level=0.1",
+            f"evaluate_noise {training}, scope=kernels, noise_level=0.4",
+        ]
+    )
+    assert run.jobs == expected
+
+
+def test_taking_the_learning_rate_away_again_trains_and_evaluates_nothing(
+    made: tuple[Workspace, Run],
+) -> None:
+    run = made[0].snakemake("--dry-run", config=TINY)
+    assert run.status == 0
+    assert not {"train", "evaluate_baseline", "evaluate_noise", "prepare_dataset"} & set(run.planned)
