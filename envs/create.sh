@@ -53,7 +53,11 @@ find_python() {
 # Only one process at a time may make an environment. A lock whose process is gone is void.
 take_turn() {
     until ln -s "$$" "$turn" 2>/dev/null; do
-        holder=$(readlink "$turn") || continue
+        holder=$(readlink "$turn") || {
+            [ -w "$(dirname "$turn")" ] || fail "$(dirname "$turn") cannot be written to"
+            sleep 1
+            continue
+        }
         if kill -0 "$holder" 2>/dev/null; then
             [ -n "${waiting:-}" ] || echo "Waiting for process $holder, which is making $venv (if it is not: remove $turn)"
             waiting=yes

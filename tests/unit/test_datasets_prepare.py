@@ -27,7 +27,7 @@ from noise_resistance.errors import ConfigurationError, DataError
 from noise_resistance.storage.hdf5 import Variable, read_record, write_record
 from noise_resistance.storage.provenance import Provenance
 from noise_resistance.study import configuration
-from noise_resistance.study.configuration import Archive, Dataset
+from noise_resistance.study.dataset import Archive, Dataset
 
 ROOT = Path(__file__).parents[2]
 PROVENANCE = Provenance("0123456789abcdef")

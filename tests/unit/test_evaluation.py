@@ -178,7 +178,9 @@ def test_a_policy_decides_what_a_negative_variance_does_to_the_outputs(trained):
 
 def test_the_noise_file_holds_what_was_measured(tmp_path, trained):
     path = tmp_path / "eta-0.3.h5"
-    mean = evaluate_noise(trained, "all", 0.3, SETTINGS, path, Provenance("f"), {"model": "resnet8"})
+    mean = evaluate_noise(
+        trained, "all", 0.3, SETTINGS, path, Provenance("f"), {"model": "resnet8"}
+    )
     evaluator = NoisyEvaluator(trained, "all", SETTINGS)
     with h5py.File(path) as file:
         accuracy, correct = file["accuracy"][()], file["correct"][()]

@@ -83,9 +83,7 @@ def test_folded_inference_equals_the_keras_model(network, model, weights, images
     np.testing.assert_allclose(logits, model(images, training=False), rtol=2e-4, atol=1e-4)
 
 
-def test_training_mode_and_moving_statistics_equal_the_keras_model(
-    network, model, weights, images
-):
+def test_training_mode_and_moving_statistics_equal_the_keras_model(network, model, weights, images):
     logits, statistics = network.forward(weights, images, training=True)
     copy = network.build()
     copy.set_weights(model.get_weights())
@@ -152,7 +150,7 @@ def test_a_flipped_bit_in_a_weights_file_is_found(tmp_path, network, model):
     path = tmp_path / "model.weights.h5"
     write_weights(network, {one.path: one.numpy() for one in model.variables}, path, {})
     content = bytearray(path.read_bytes())
-    needle = dict((one.path, one.numpy()) for one in model.variables)["dense/kernel"].tobytes()
+    needle = next(one for one in model.variables if one.path == "dense/kernel").numpy().tobytes()
     content[content.find(needle) + 5] ^= 1
     path.write_bytes(content)
     with pytest.raises(DataError, match="does not match its checksum"):

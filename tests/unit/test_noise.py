@@ -31,9 +31,7 @@ def noisy_copy(weights, scope, noise_level=0.2, draw=3, sigma_of="array", policy
     arrays = arrays_in_scope(scope, ARRAYS)
     deviations = weight_deviations(weights, arrays, sigma_of)
     tensors = {name: tf.constant(one) for name, one in weights.items()}
-    copy = perturb(
-        tensors, deviations, arrays, noise_level, draw, 0, variance_policy_named(policy)
-    )
+    copy = perturb(tensors, deviations, arrays, noise_level, draw, 0, variance_policy_named(policy))
     return {name: one.numpy() for name, one in copy.items()}
 
 

@@ -141,7 +141,8 @@ from noise_resistance.storage.hdf5 import Variable, write_record
 number = 0
 while True:
     values = np.full(200_000, number)
-    write_record(sys.argv[1], "noise", {"correct": Variable(("image",), values, "v")}, {"n": number})
+    variables = {"correct": Variable(("image",), values, "v")}
+    write_record(sys.argv[1], "noise", variables, {"n": number})
     number += 1
     print(number, flush=True)
 """
@@ -358,7 +359,9 @@ def test_values_read_in_the_wrong_byte_order_are_refused(path: Path) -> None:
         for name in ("description", "units", "sha256"):
             swapped.attrs[name] = attributes[name]
     remove_seal(path)
-    assert "variable 'accuracy' does not match its checksum" in refusal(path, "noise", ("accuracy",))
+    assert "variable 'accuracy' does not match its checksum" in refusal(
+        path, "noise", ("accuracy",)
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n", b"<html></html>", b"\0" * 5000])

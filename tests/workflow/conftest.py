@@ -8,8 +8,9 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
-from servers import Server  # noqa: E402
 from workspace import ROOT, Workspace  # noqa: E402
+
+from servers import Server  # noqa: E402
 
 SHARED_CIFAR10 = ROOT.parent / "shared/data/cifar-10-lossless-split-300x66.tar.gz"
 

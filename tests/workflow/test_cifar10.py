@@ -6,8 +6,9 @@ from typing import Any
 
 import h5py
 import pytest
-from servers import Server
 from workspace import Workspace
+
+from servers import Server
 
 ARCHIVE = "cifar-10-binary.tar.gz"
 

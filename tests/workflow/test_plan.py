@@ -33,7 +33,9 @@ def planner(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return trapped
 
 
-def plan(planner: Workspace, *arguments: str, config: dict[str, Any] | None = None) -> dict[str, int]:
+def plan(
+    planner: Workspace, *arguments: str, config: dict[str, Any] | None = None
+) -> dict[str, int]:
     run = planner.snakemake("--dry-run", *arguments, config=config)
     assert run.status == 0, run.output[-3000:]
     return run.planned

@@ -199,4 +199,6 @@ def test_taking_the_learning_rate_away_again_trains_and_evaluates_nothing(
 ) -> None:
     run = made[0].snakemake("--dry-run", config=TINY)
     assert run.status == 0
-    assert not {"train", "evaluate_baseline", "evaluate_noise", "prepare_dataset"} & set(run.planned)
+    assert not {"train", "evaluate_baseline", "evaluate_noise", "prepare_dataset"} & set(
+        run.planned
+    )

@@ -75,14 +75,16 @@ class Run:
         """The numbers of jobs by rule, from the job statistics."""
         _, _, statistics = self.output.partition("Job stats:")
         table, _, _ = statistics.partition("\ntotal")
-        return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.M)}
+        return {
+            name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)
+        }
 
     @property
     def jobs(self) -> Counter[str]:
         """The jobs that ran: the rule's name and the values of its wildcards."""
-        found = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", self.output, re.M)
+        found = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", self.output, re.MULTILINE)
         return Counter(
-            " ".join([rule, *re.findall(r"^    wildcards: (.*)$", about, re.M)])
+            " ".join([rule, *re.findall(r"^    wildcards: (.*)$", about, re.MULTILINE)])
             for rule, about in found
         )
 

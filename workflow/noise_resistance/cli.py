@@ -21,7 +21,7 @@ __all__ = ["main"]
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-class _Json(click.ParamType):
+class _Json(click.ParamType[Any]):
     """A JSON object, or the path of a file that holds one."""
 
     name = "json"
@@ -30,16 +30,24 @@ class _Json(click.ParamType):
         if not isinstance(value, str):
             return value
         try:
-            text = value if value.lstrip().startswith("{") else Path(value).read_text(encoding="utf-8")
+            text = (
+                value if value.lstrip().startswith("{") else Path(value).read_text(encoding="utf-8")
+            )
             return json.loads(text)
         except (OSError, ValueError) as error:
             self.fail(f"neither a JSON object nor a file with one: {error}", param, ctx)
 
 
 _JSON = _Json()
-_fingerprint = click.option("--fingerprint", default="none", help="Hash of the code that decides the result; recorded.")
-_device = click.option("--device", type=click.Choice(["gpu", "cpu", "auto"]), default="auto", show_default=True)
-_threads = click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads.")
+_fingerprint = click.option(
+    "--fingerprint", default="none", help="Hash of the code that decides the result; recorded."
+)
+_device = click.option(
+    "--device", type=click.Choice(["gpu", "cpu", "auto"]), default="auto", show_default=True
+)
+_threads = click.option(
+    "--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads."
+)
 _outline = click.option("--outline", type=_JSON, required=True, help="The study's grid, as JSON.")
 _summary = click.option("--summary", type=_FILE, required=True, help="The study's summary.h5.")
 _scope = click.option("--scope", required=True, help="Noise scope.")
@@ -60,11 +68,15 @@ def _trained_model_options(command: Any) -> Any:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--log", type=_FILE, help="File for all output, TensorFlow's too; errors also go to the terminal.")
+@click.option(
+    "--log",
+    type=_FILE,
+    help="File for all output, TensorFlow's too; errors also go to the terminal.",
+)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="noise-resistance")
 def _commands(log: Path | None, debug: bool) -> None:
-    """Train networks at several learning rates and measure their resistance to analog weight noise."""
+    """Train networks at several learning rates and measure their resistance to weight noise."""
 
 
 @_commands.command()
@@ -79,34 +91,60 @@ def download_dataset(url: str, checksum: str, output: Path) -> None:
 
 
 @_commands.command()
-@click.option("--entry", type=_JSON, required=True, help="The dataset's entry in the catalogue, with its name.")
-@click.option("--archive", "archives", type=_FILE, multiple=True, help="Downloaded archive; may be repeated.")
+@click.option(
+    "--entry",
+    type=_JSON,
+    required=True,
+    help="The dataset's entry in the catalogue, with its name.",
+)
+@click.option(
+    "--archive", "archives", type=_FILE, multiple=True, help="Downloaded archive; may be repeated."
+)
 @click.option("--output", type=_FILE, required=True, help="File to write.")
 @_fingerprint
-def prepare_dataset(entry: dict[str, Any], archives: tuple[Path, ...], output: Path, fingerprint: str) -> None:
+def prepare_dataset(
+    entry: dict[str, Any], archives: tuple[Path, ...], output: Path, fingerprint: str
+) -> None:
     """Read a dataset's archives into one HDF5 file."""
     from noise_resistance.datasets.prepare import prepare
-    from noise_resistance.study.configuration import Dataset
+    from noise_resistance.study.dataset import Dataset
 
     prepare(Dataset.from_mapping(entry), archives, output, Provenance(fingerprint))
 
 
 @_commands.command()
 @click.option("--dataset", type=_FILE, required=True, help="Prepared dataset, HDF5.")
-@click.option("--dataset-identity", type=_JSON, required=True, help="Name, version and checksums of the dataset.")
+@click.option(
+    "--dataset-identity",
+    type=_JSON,
+    required=True,
+    help="Name, version and checksums of the dataset.",
+)
 @click.option("--model", required=True, help="Model, such as resnet20.")
 @click.option("--optimizer", required=True, help="Optimizer, such as adam.")
-@click.option("--optimizer-definition", type=_JSON, help="Keras class and arguments; the optimizer's own by default.")
+@click.option(
+    "--optimizer-definition",
+    type=_JSON,
+    help="Keras class and arguments; the optimizer's own by default.",
+)
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), required=True)
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Training seed.")
 @click.option("--recipe", type=_JSON, help="Training recipe; the paper study's by default.")
-@click.option("--weights", type=_FILE, required=True, help="Weights file to write, <name>.weights.h5.")
+@click.option(
+    "--weights", type=_FILE, required=True, help="Weights file to write, <name>.weights.h5."
+)
 @click.option("--history", type=_FILE, required=True, help="History file to write.")
 @_device
 @_threads
 @_fingerprint
 def train(
-    dataset: Path, weights: Path, history: Path, device: str, threads: int, fingerprint: str, **values: Any
+    dataset: Path,
+    weights: Path,
+    history: Path,
+    device: str,
+    threads: int,
+    fingerprint: str,
+    **values: Any,
 ) -> None:
     """Train one model; an interrupted training goes on from its last finished epoch."""
     from noise_resistance.devices import prepare_device
@@ -115,7 +153,9 @@ def train(
     from noise_resistance.study.recipe import Recipe
 
     recipe = values.pop("recipe")
-    definition = values.pop("optimizer_definition") or optimizer_named(values["optimizer"]).definition()
+    definition = (
+        values.pop("optimizer_definition") or optimizer_named(values["optimizer"]).definition()
+    )
     used = prepare_device(device, threads)
     print(f"device: {used.description}", flush=True)
 
@@ -133,7 +173,9 @@ def train(
 
 @_commands.command()
 @_trained_model_options
-@click.option("--precision", default="float32", show_default=True, help="Precision of the forward pass.")
+@click.option(
+    "--precision", default="float32", show_default=True, help="Precision of the forward pass."
+)
 @_device
 @_threads
 @_fingerprint
@@ -154,7 +196,9 @@ def evaluate_baseline(
 @_commands.command()
 @_trained_model_options
 @_scope
-@click.option("--noise-level", type=click.FloatRange(0), required=True, help="eta, a fraction (0.1, not 10).")
+@click.option(
+    "--noise-level", type=click.FloatRange(0), required=True, help="eta, a fraction (0.1, not 10)."
+)
 @click.option("--settings", type=_JSON, help="Noise settings; the paper study's by default.")
 @_device
 @_threads
@@ -179,13 +223,17 @@ def evaluate_noise(
 
     trained = read_trained_model(**files)
     chosen = NoiseSettings.from_mapping(settings) if settings else default_noise_settings()
-    accuracy = run(trained, scope, noise_level, chosen, output, provenance, {"model": files["model"]})
+    accuracy = run(
+        trained, scope, noise_level, chosen, output, provenance, {"model": files["model"]}
+    )
     print(f"mean accuracy of {chosen.draws} draws {100 * accuracy:.2f} %", flush=True)
 
 
 @_commands.command()
 @_outline
-@click.option("--csv", type=_FILE, required=True, help="Tidy table to write, one row an observation.")
+@click.option(
+    "--csv", type=_FILE, required=True, help="Tidy table to write, one row an observation."
+)
 @click.option("--hdf5", type=_FILE, required=True, help="HDF5 file to write.")
 @_fingerprint
 def summarise(outline: dict[str, Any], csv: Path, hdf5: Path, fingerprint: str) -> None:
@@ -197,13 +245,17 @@ def summarise(outline: dict[str, Any], csv: Path, hdf5: Path, fingerprint: str) 
 
 @_commands.command()
 @_outline
-@click.option("--datasets", type=_JSON, required=True, help="Prepared dataset files by name, as JSON.")
+@click.option(
+    "--datasets", type=_JSON, required=True, help="Prepared dataset files by name, as JSON."
+)
 @_stem
 def table1(outline: dict[str, Any], datasets: dict[str, str], stem: Path) -> None:
     """Write Table I: the models and datasets."""
     from noise_resistance.analysis.tables import write_table1
 
-    write_table1(_outline_from(outline), {name: Path(path) for name, path in datasets.items()}, stem)
+    write_table1(
+        _outline_from(outline), {name: Path(path) for name, path in datasets.items()}, stem
+    )
 
 
 @_commands.command()
@@ -235,7 +287,9 @@ def table3(outline: dict[str, Any], summary: Path, scope: str, stem: Path) -> No
 @_scope
 @click.option("--dataset", required=True, help="Name of the dataset.")
 @_stem
-def learning_rate_figure(outline: dict[str, Any], summary: Path, scope: str, dataset: str, stem: Path) -> None:
+def learning_rate_figure(
+    outline: dict[str, Any], summary: Path, scope: str, dataset: str, stem: Path
+) -> None:
     """Draw Figure 1 or 2: normalized accuracy by noise level."""
     from noise_resistance.analysis.figures.learning_rate import draw
 
@@ -289,7 +343,10 @@ def main() -> None:
         try:
             terminal = _redirect_output(Path(log))
         except OSError as error:
-            sys.exit(f"error: {log}: the log cannot be written ({error.strerror}); name another file after --log")
+            sys.exit(
+                f"error: {log}: the log cannot be written ({error.strerror}); name another "
+                "file after --log"
+            )
     try:
         _commands(args=arguments, standalone_mode=False, prog_name="noise-resistance")
     except click.exceptions.NoArgsIsHelpError as error:

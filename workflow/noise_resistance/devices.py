@@ -50,7 +50,8 @@ def prepare_device(wanted: str, threads: int, keras: bool = True) -> Device:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         hidden = "" if visible is None else f" (CUDA_VISIBLE_DEVICES is '{visible}')"
         raise DeviceError(
-            f"no GPU is visible to TensorFlow{hidden}; install envs/gpu.lock on a machine with one, "
+            f"no GPU is visible to TensorFlow{hidden}; install envs/gpu.lock on a machine "
+            "with one, "
             "or set device: cpu or device: auto in the configuration"
         )
     for gpu in gpus:

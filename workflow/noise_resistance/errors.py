@@ -3,7 +3,14 @@
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["ConfigurationError", "DataError", "DeviceError", "NoiseResistanceError", "TrainingError", "suggest"]
+__all__ = [
+    "ConfigurationError",
+    "DataError",
+    "DeviceError",
+    "NoiseResistanceError",
+    "TrainingError",
+    "suggest",
+]
 
 
 class NoiseResistanceError(Exception):

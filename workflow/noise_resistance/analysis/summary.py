@@ -80,7 +80,10 @@ def read_summary(path: Path) -> pd.DataFrame:
 def _baseline(path: str) -> float:
     accuracy = float(read_record(path, "baseline", ["accuracy"])["accuracy"])
     if accuracy == 0:
-        raise DataError(f"{path}: the baseline accuracy is 0, so equation (8) has no value; look at the training's history")
+        raise DataError(
+            f"{path}: the baseline accuracy is 0, so equation (8) has no value; look at "
+            "the training's history"
+        )
     return accuracy
 
 
@@ -88,7 +91,10 @@ def _draws(path: str, expected: int) -> Record:
     record = read_record(path, "noise", _BY_DRAW)
     found = len(record["accuracy"])
     if found != expected:
-        raise DataError(f"{path}: holds {found} draws, the study has {expected}; delete it and run snakemake again")
+        raise DataError(
+            f"{path}: holds {found} draws, the study has {expected}; delete it and run "
+            "snakemake again"
+        )
     return record
 
 
@@ -107,9 +113,17 @@ def _variables(
         "baseline_accuracy": baselines,
     }
     draws = len(records[0]["accuracy"])
-    by_draw = {name: np.stack([record[stored] for record in records]) for name, stored in _BY_DRAW.items()}
+    by_draw = {
+        name: np.stack([record[stored] for record in records]) for name, stored in _BY_DRAW.items()
+    }
     return {
         "draw": Variable(("draw",), np.arange(draws, dtype=np.int32), COLUMNS["draw"]),
-        **{name: Variable(("evaluation",), np.asarray(values), COLUMNS[name]) for name, values in by_evaluation.items()},
-        **{name: Variable(("evaluation", "draw"), values, COLUMNS[name]) for name, values in by_draw.items()},
+        **{
+            name: Variable(("evaluation",), np.asarray(values), COLUMNS[name])
+            for name, values in by_evaluation.items()
+        },
+        **{
+            name: Variable(("evaluation", "draw"), values, COLUMNS[name])
+            for name, values in by_draw.items()
+        },
     }

@@ -13,7 +13,7 @@ from noise_resistance.datasets.raw import RawDataset
 from noise_resistance.errors import ConfigurationError, DataError, suggest
 from noise_resistance.storage.hdf5 import Variable, write_record
 from noise_resistance.storage.provenance import Provenance
-from noise_resistance.study.configuration import Dataset
+from noise_resistance.study.dataset import Dataset
 
 __all__ = ["READERS", "prepare"]
 

@@ -14,7 +14,11 @@ __all__ = ["evaluate_baseline"]
 
 
 def evaluate_baseline(
-    trained: TrainedModel, precision: str, output: Path, provenance: Provenance, parameters: dict[str, Any]
+    trained: TrainedModel,
+    precision: str,
+    output: Path,
+    provenance: Provenance,
+    parameters: dict[str, Any],
 ) -> float:
     """Measure a model's baseline accuracy a_o and write it.
 
@@ -31,11 +35,19 @@ def evaluate_baseline(
     images = trained.test_set.count
     accuracy = int(outcome.correct.sum()) / images
     variables = {
-        "accuracy": Variable((), np.float64(accuracy), "test accuracy a_o without noise, a fraction"),
-        "loss": Variable((), np.float64(outcome.loss), "mean cross-entropy over the finite outputs", "nat"),
+        "accuracy": Variable(
+            (), np.float64(accuracy), "test accuracy a_o without noise, a fraction"
+        ),
+        "loss": Variable(
+            (), np.float64(outcome.loss), "mean cross-entropy over the finite outputs", "nat"
+        ),
         "nonfinite": Variable((), outcome.nonfinite, "test images whose outputs were not finite"),
         "correct": Variable(("class",), outcome.correct, "right predictions by class"),
-        "prediction": Variable(("test_image",), outcome.predictions.astype(np.int16), "predicted class, -1 where not finite"),
+        "prediction": Variable(
+            ("test_image",),
+            outcome.predictions.astype(np.int16),
+            "predicted class, -1 where not finite",
+        ),
     }
     attributes = provenance.attributes({**parameters, "precision": precision})
     write_record(output, "baseline", variables, {**attributes, "images": images})

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from noise_resistance.evaluation.trained_model import TrainedModel
 from noise_resistance.evaluation.measure import Outcome, measure
+from noise_resistance.evaluation.trained_model import TrainedModel
 from noise_resistance.models.folding import fold, forward_folded
 from noise_resistance.noise.additive import perturb, weight_deviations
 from noise_resistance.noise.scopes import arrays_in_scope
@@ -53,7 +53,9 @@ class NoisyEvaluator:
         self.arrays: Sequence[Array] = arrays_in_scope(scope, trained.network.arrays())
         self.deviations = weight_deviations(trained.weights, self.arrays, settings.sigma_of)
         self._weights = _on_device(trained.weights)
-        self._run = self._compile(trained, settings, variance_policy_named(settings.variance_policy))
+        self._run = self._compile(
+            trained, settings, variance_policy_named(settings.variance_policy)
+        )
 
     def evaluate(self, noise_level: float, draw: int) -> Outcome:
         """Measure one noisy copy.
@@ -64,22 +66,32 @@ class NoisyEvaluator:
 
         Returns: NumPy values.
         """
-        return _to_numpy(self._run(self._weights, tf.constant(noise_level, tf.float32), tf.constant(draw)))
+        return _to_numpy(
+            self._run(self._weights, tf.constant(noise_level, tf.float32), tf.constant(draw))
+        )
 
     def _compile(
         self, trained: TrainedModel, settings: NoiseSettings, policy: VariancePolicy
     ) -> Callable[[Mapping[str, tf.Tensor], tf.Tensor, tf.Tensor], Outcome]:
         @tf.function
-        def run(weights: Mapping[str, tf.Tensor], noise_level: tf.Tensor, draw: tf.Tensor) -> Outcome:
-            noisy = perturb(weights, self.deviations, self.arrays, noise_level, draw, settings.seed, policy)
+        def run(
+            weights: Mapping[str, tf.Tensor], noise_level: tf.Tensor, draw: tf.Tensor
+        ) -> Outcome:
+            noisy = perturb(
+                weights, self.deviations, self.arrays, noise_level, draw, settings.seed, policy
+            )
             return _measure(trained, noisy, settings.precision, policy.zero_nan)
 
         return run
 
 
-def _measure(trained: TrainedModel, weights: Mapping[str, tf.Tensor], precision: str, zero_nan: bool) -> Outcome:
+def _measure(
+    trained: TrainedModel, weights: Mapping[str, tf.Tensor], precision: str, zero_nan: bool
+) -> Outcome:
     dtype = _PRECISIONS[precision]
-    folded = {name: tf.cast(values, dtype) for name, values in fold(trained.network, weights).items()}
+    folded = {
+        name: tf.cast(values, dtype) for name, values in fold(trained.network, weights).items()
+    }
 
     def logits_of(images: tf.Tensor) -> tf.Tensor:
         return forward_folded(trained.network, folded, tf.cast(images, dtype), zero_nan)

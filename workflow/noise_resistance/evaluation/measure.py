@@ -28,9 +28,16 @@ class Outcome(NamedTuple):
 
 
 class ImageSet:
-    """Images and labels on the device, in batches of one size; the last one is padded and masked."""
+    """Images and labels on the device, in batches of one size, the last padded and masked."""
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, classes: int, pixel_mean: np.ndarray, batch_size: int):
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        classes: int,
+        pixel_mean: np.ndarray,
+        batch_size: int,
+    ):
         """Put a set on the device.
 
         Args:
@@ -66,7 +73,9 @@ def measure(logits_of: Callable[[tf.Tensor], tf.Tensor], images: ImageSet) -> Ou
     def one_batch(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         begin = index * size
         labels = images.labels[begin : begin + size]
-        logits = tf.cast(logits_of(normalize(images.images[begin : begin + size], images.pixel_mean)), tf.float32)
+        logits = tf.cast(
+            logits_of(normalize(images.images[begin : begin + size], images.pixel_mean)), tf.float32
+        )
         finite = tf.reduce_all(tf.math.is_finite(logits), axis=-1)
         predicted = tf.where(finite, tf.argmax(logits, axis=-1, output_type=tf.int32), -1)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(labels, 0), logits)

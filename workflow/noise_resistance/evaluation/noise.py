@@ -7,8 +7,8 @@ import numpy as np
 
 from noise_resistance.errors import DataError
 from noise_resistance.evaluation.engine import NoisyEvaluator, evaluate_weights
-from noise_resistance.evaluation.trained_model import TrainedModel
 from noise_resistance.evaluation.measure import Outcome
+from noise_resistance.evaluation.trained_model import TrainedModel
 from noise_resistance.storage.hdf5 import Variable, write_record
 from noise_resistance.storage.provenance import Provenance
 from noise_resistance.study.noise_settings import NoiseSettings
@@ -45,15 +45,21 @@ def evaluate_noise(
         DataError: eta = 0 does not give the baseline, or the file cannot be written.
     """
     evaluator = NoisyEvaluator(trained, scope, settings)
-    _check_zero_noise(evaluator.evaluate(0.0, 0), evaluate_weights(trained, settings.precision), output)
+    _check_zero_noise(
+        evaluator.evaluate(0.0, 0), evaluate_weights(trained, settings.precision), output
+    )
     outcomes = [evaluator.evaluate(noise_level, draw) for draw in range(settings.draws)]
     correct = np.stack([outcome.correct for outcome in outcomes])
     images = trained.test_set.count
     accuracy = correct.sum(axis=1) / images
     names = [array.name for array in evaluator.arrays]
     variables = {
-        "draw": Variable(("draw",), np.arange(settings.draws, dtype=np.int32), "index of the noisy copy"),
-        "accuracy": Variable(("draw",), accuracy, "test accuracy a_i of the noisy copy, a fraction"),
+        "draw": Variable(
+            ("draw",), np.arange(settings.draws, dtype=np.int32), "index of the noisy copy"
+        ),
+        "accuracy": Variable(
+            ("draw",), accuracy, "test accuracy a_i of the noisy copy, a fraction"
+        ),
         "loss": Variable(
             ("draw",),
             np.array([outcome.loss for outcome in outcomes], np.float64),
@@ -73,8 +79,15 @@ def evaluate_noise(
             "standard deviation of the weights, equation (6); the noise's is eta times it",
         ),
     }
-    all_parameters = {**parameters, "scope": scope, "noise_level": noise_level, **settings.as_mapping()}
-    write_record(output, "noise", variables, {**provenance.attributes(all_parameters), "images": images})
+    all_parameters = {
+        **parameters,
+        "scope": scope,
+        "noise_level": noise_level,
+        **settings.as_mapping(),
+    }
+    write_record(
+        output, "noise", variables, {**provenance.attributes(all_parameters), "images": images}
+    )
     return float(accuracy.mean())
 
 
@@ -82,6 +95,7 @@ def _check_zero_noise(zero: Outcome, baseline: Outcome, output: Path) -> None:
     if not np.array_equal(zero.predictions, baseline.predictions):
         differing = int((zero.predictions != baseline.predictions).sum())
         raise DataError(
-            f"{output}: not written: with eta = 0 the model answers {differing} test images otherwise than without "
+            f"{output}: not written: with eta = 0 the model answers {differing} test "
+            "images otherwise than without "
             "noise; this is a fault of the program or of the machine, please report it with the log"
         )

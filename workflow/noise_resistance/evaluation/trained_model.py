@@ -46,4 +46,6 @@ def read_trained_model(
     network = ResNet.named(model, (height, width, channels), test.classes)
     pixel_mean = read_record(history, "history", ["pixel_mean"])["pixel_mean"]
     values = read_weights(weights, network.arrays())
-    return TrainedModel(network, values, ImageSet(test.images, test.labels, test.classes, pixel_mean, batch_size))
+    return TrainedModel(
+        network, values, ImageSet(test.images, test.labels, test.classes, pixel_mean, batch_size)
+    )

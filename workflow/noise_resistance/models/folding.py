@@ -1,4 +1,4 @@
-"""Inference with BatchNorm folded into the convolutions before it: half the work of the plain way."""
+"""Inference with BatchNorm folded into the convolutions before it."""
 
 import tensorflow as tf
 
@@ -30,14 +30,18 @@ def fold(network: ResNet, weights: Tensors) -> dict[str, tf.Tensor]:
     for one in network.convolutions:
         kernel, bias = weights[f"{one.layer}/kernel"], weights[f"{one.layer}/bias"]
         if one.batchnorm is not None:
-            gamma, beta, mean, variance = (weights[f"{one.batchnorm}/{role}"] for role in BATCHNORM_ROLES)
+            gamma, beta, mean, variance = (
+                weights[f"{one.batchnorm}/{role}"] for role in BATCHNORM_ROLES
+            )
             scale = gamma * tf.math.rsqrt(variance + BATCHNORM_EPSILON)
             kernel, bias = kernel * scale, (bias - mean) * scale + beta
         folded[f"{one.layer}/kernel"], folded[f"{one.layer}/bias"] = kernel, bias
     return folded
 
 
-def forward_folded(network: ResNet, folded: Tensors, images: tf.Tensor, zero_nan: bool = False) -> tf.Tensor:
+def forward_folded(
+    network: ResNet, folded: Tensors, images: tf.Tensor, zero_nan: bool = False
+) -> tf.Tensor:
     """Compute logits from folded weights.
 
     Args:
@@ -58,7 +62,9 @@ def forward_folded(network: ResNet, folded: Tensors, images: tf.Tensor, zero_nan
     logits = classify(network.features(convolve, images, tf.nn.relu, tf.add), folded)
     # A filter with NaN weights spreads NaN to every output, unless a fused ReLU swallows it, as
     # oneDNN's does on a CPU. This term is zero, and NaN where a weight is not finite.
-    return logits + tf.add_n([0.0 * tf.reduce_sum(tf.cast(values, tf.float32)) for values in folded.values()])
+    return logits + tf.add_n(
+        [0.0 * tf.reduce_sum(tf.cast(values, tf.float32)) for values in folded.values()]
+    )
 
 
 def _relu_of_nan_is_zero(x: tf.Tensor) -> tf.Tensor:

@@ -18,11 +18,13 @@ def make_optimizer(definition: Mapping[str, Any], learning_rate: float) -> keras
     """
     name = definition["class"]
     optimizer_class = {"AdamX": AdamX}.get(name) or getattr(keras.optimizers, name)
-    optimizer: keras.Optimizer = optimizer_class(learning_rate=learning_rate, **definition["arguments"])
+    optimizer: keras.Optimizer = optimizer_class(
+        learning_rate=learning_rate, **definition["arguments"]
+    )
     return optimizer
 
 
-class AdamX(keras.optimizers.Optimizer):  # type: ignore[misc]
+class AdamX(keras.optimizers.Optimizer):
     """AdamX (Phuong and Phong 2019, arXiv 1904.03590, algorithm 2).
 
     AMSGrad with the maximum over second moments weighted so that its proof of convergence holds
@@ -47,7 +49,12 @@ class AdamX(keras.optimizers.Optimizer):  # type: ignore[misc]
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
-        self.beta_1, self.beta_2, self.beta_1_decay, self.epsilon = beta_1, beta_2, beta_1_decay, epsilon
+        self.beta_1, self.beta_2, self.beta_1_decay, self.epsilon = (
+            beta_1,
+            beta_2,
+            beta_1_decay,
+            epsilon,
+        )
 
     def build(self, variables: list[keras.Variable]) -> None:
         """Make the moments of every variable."""
@@ -68,12 +75,17 @@ class AdamX(keras.optimizers.Optimizer):  # type: ignore[misc]
         beta_before = self.beta_1 * ops.power(self.beta_1_decay, ops.maximum(step - 1, 0))
         self.assign(first, beta_now * first + (1 - beta_now) * gradient)
         self.assign(second, self.beta_2 * second + (1 - self.beta_2) * ops.square(gradient))
-        self.assign(largest, ops.maximum(ops.square((1 - beta_now) / (1 - beta_before)) * largest, second))
+        self.assign(
+            largest, ops.maximum(ops.square((1 - beta_now) / (1 - beta_before)) * largest, second)
+        )
         rate = ops.cast(learning_rate, variable.dtype)
         self.assign_sub(variable, rate * first / (ops.sqrt(largest) + self.epsilon))
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, as Keras asks."""
         own = ("beta_1", "beta_2", "beta_1_decay", "epsilon")
-        config: dict[str, Any] = {**super().get_config(), **{name: getattr(self, name) for name in own}}
+        config: dict[str, Any] = {
+            **super().get_config(),
+            **{name: getattr(self, name) for name in own},
+        }
         return config

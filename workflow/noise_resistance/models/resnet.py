@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from noise_resistance.study.arrays import Array
 from noise_resistance.study.architectures import depth_of
+from noise_resistance.study.arrays import Array
 from noise_resistance.study.seeds import derive_seed
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ Tensors = Mapping[str, tf.Tensor]
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution with bias, padded to the same size, and the BatchNorm that follows it, if any."""
+    """A convolution with bias, padded to the same size, and the BatchNorm after it, if any."""
 
     layer: str
     size: int
@@ -74,7 +74,11 @@ class Block:
 
     def convolutions(self) -> tuple[Convolution, ...]:
         """Return the block's convolutions."""
-        return (self.first, self.second) if self.shortcut is None else (self.first, self.second, self.shortcut)
+        return (
+            (self.first, self.second)
+            if self.shortcut is None
+            else (self.first, self.second, self.shortcut)
+        )
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,11 @@ class ResNet:
                 strides = 2 if resized else 1
                 first = Convolution(f"{name}_conv1", 3, strides, channels, filters, f"{name}_bn1")
                 second = Convolution(f"{name}_conv2", 3, 1, filters, filters, f"{name}_bn2")
-                shortcut = Convolution(f"{name}_shortcut", 1, 2, channels, filters, None) if resized else None
+                shortcut = (
+                    Convolution(f"{name}_shortcut", 1, 2, channels, filters, None)
+                    if resized
+                    else None
+                )
                 blocks.append(Block(first, second, shortcut))
                 channels = filters
         return tuple(blocks)
@@ -169,7 +177,9 @@ class ResNet:
             x = convolve_with(one, x, weights)
             if one.batchnorm is None:
                 return x
-            gamma, beta, mean, variance = (weights[f"{one.batchnorm}/{role}"] for role in BATCHNORM_ROLES)
+            gamma, beta, mean, variance = (
+                weights[f"{one.batchnorm}/{role}"] for role in BATCHNORM_ROLES
+            )
             moving = {} if training else {"mean": mean, "variance": variance}
             x, mean, variance = tf.compat.v1.nn.fused_batch_norm(
                 x, gamma, beta, **moving, epsilon=BATCHNORM_EPSILON, is_training=training

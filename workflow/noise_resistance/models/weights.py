@@ -8,9 +8,9 @@ import numpy as np
 
 from noise_resistance.errors import DataError
 from noise_resistance.models.resnet import ResNet
-from noise_resistance.study.arrays import Array
 from noise_resistance.storage.files import replace_atomically
 from noise_resistance.storage.hdf5 import read_tree, stamp_tree
+from noise_resistance.study.arrays import Array
 
 __all__ = ["read_weights", "write_weights"]
 
@@ -18,7 +18,10 @@ _ROLES_BY_COUNT = {2: ("kernel", "bias"), 4: ("gamma", "beta", "moving_mean", "m
 
 
 def write_weights(
-    network: ResNet, values: Mapping[str, np.ndarray], path: str | Path, attributes: Mapping[str, Any]
+    network: ResNet,
+    values: Mapping[str, np.ndarray],
+    path: str | Path,
+    attributes: Mapping[str, Any],
 ) -> None:
     """Save weights as ``keras.Model.load_weights`` reads them, with our attributes added.
 
@@ -53,8 +56,8 @@ def read_weights(path: str | Path, arrays: tuple[Array, ...]) -> dict[str, np.nd
     """
     record = read_tree(path, "weights")
     layers: dict[str, list[np.ndarray]] = {}
-    for name, values in sorted(record.variables.items()):
-        layers.setdefault(name.rpartition("/")[0], []).append(values)
+    for name, one in sorted(record.variables.items()):
+        layers.setdefault(name.rpartition("/")[0], []).append(one)
     found: dict[str, np.ndarray] = {}
     for group, values in layers.items():
         layer = record.labels[group]
@@ -63,9 +66,12 @@ def read_weights(path: str | Path, arrays: tuple[Array, ...]) -> dict[str, np.nd
     expected = {array.name: array.shape for array in arrays}
     shapes = {name: values.shape for name, values in found.items()}
     if shapes != expected:
-        odd = next(name for name in sorted({*shapes, *expected}) if shapes.get(name) != expected.get(name))
+        odd = next(
+            name for name in sorted({*shapes, *expected}) if shapes.get(name) != expected.get(name)
+        )
         raise DataError(
-            f"{path}: weights of another network: {odd} has shape {shapes.get(odd)}, expected {expected.get(odd)}; "
+            f"{path}: weights of another network: {odd} has shape {shapes.get(odd)}, "
+            f"expected {expected.get(odd)}; "
             "delete the file and run snakemake again"
         )
     return found

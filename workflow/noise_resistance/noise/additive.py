@@ -6,9 +6,9 @@ import numpy as np
 import tensorflow as tf
 
 from noise_resistance.errors import ConfigurationError
-from noise_resistance.study.arrays import Array
 from noise_resistance.noise.draws import standard_normal
 from noise_resistance.noise.variances import VariancePolicy
+from noise_resistance.study.arrays import Array
 
 __all__ = ["perturb", "weight_deviations"]
 

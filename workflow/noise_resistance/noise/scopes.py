@@ -26,5 +26,7 @@ def arrays_in_scope(scope: str, arrays: Iterable[Array]) -> tuple[Array, ...]:
     try:
         roles = SCOPES[scope]
     except KeyError:
-        raise ConfigurationError(f"unknown noise scope '{scope}'; {suggest(scope, SCOPES)}") from None
+        raise ConfigurationError(
+            f"unknown noise scope '{scope}'; {suggest(scope, SCOPES)}"
+        ) from None
     return tuple(array for array in arrays if array.role in roles)

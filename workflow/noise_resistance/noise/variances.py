@@ -40,4 +40,6 @@ def variance_policy_named(name: str) -> VariancePolicy:
     try:
         return VARIANCE_POLICIES[name]
     except KeyError:
-        raise ConfigurationError(f"unknown variance policy '{name}'; {suggest(name, VARIANCE_POLICIES)}") from None
+        raise ConfigurationError(
+            f"unknown variance policy '{name}'; {suggest(name, VARIANCE_POLICIES)}"
+        ) from None

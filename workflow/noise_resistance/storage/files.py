@@ -60,7 +60,8 @@ def _cannot_write(path: Path, error: Exception) -> DataError:
     number = _error_number(error)
     reason = os.strerror(number) if number else str(error).splitlines()[0]
     return DataError(
-        f"{path}: cannot be written ({reason}); free disk space or make the folder writable, then run again"
+        f"{path}: cannot be written ({reason}); free disk space or make the folder "
+        "writable, then run again"
     )
 
 

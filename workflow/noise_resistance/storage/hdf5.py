@@ -106,7 +106,7 @@ def write_record(
 
 
 def stamp_tree(path: str | Path, kind: str, attributes: Mapping[str, Any]) -> None:
-    """Give a file that another program wrote our attributes and a checksum for each of its arrays."""
+    """Give a file that another program wrote our attributes, and each array its checksum."""
     with h5py.File(path, "r+") as file:
         _write_header(file, kind, attributes)
         for dataset in _datasets_below(file).values():
@@ -133,7 +133,11 @@ def read_record(path: str | Path, kind: str, names: Iterable[str] | None = None)
     """
     path = Path(path)
     with _opened(path, kind) as (file, attributes):
-        wanted = [name for name in file if not _is_dimension_only(file, name)] if names is None else list(names)
+        wanted = (
+            [name for name in file if not _is_dimension_only(file, name)]
+            if names is None
+            else list(names)
+        )
         return Record(path, attributes, {name: _read_variable(path, file, name) for name in wanted})
 
 
@@ -148,7 +152,11 @@ def read_tree(path: str | Path, kind: str) -> Record:
         names = _datasets_below(file)
         values = {name: _read_variable(path, file, name) for name in names}
         groups = {name.rpartition("/")[0] for name in names}
-        labels = {group: str(_plain(file[group].attrs["name"])) for group in groups if "name" in file[group].attrs}
+        labels = {
+            group: str(_plain(file[group].attrs["name"]))
+            for group in groups
+            if "name" in file[group].attrs
+        }
         return Record(path, attributes, values, labels)
 
 
@@ -164,14 +172,24 @@ def _opened(path: Path, kind: str) -> Iterator[tuple[h5py.File, dict[str, Any]]]
             attributes = {name: _plain(value) for name, value in file.attrs.items()}
             _check_header(path, kind, attributes)
             yield file, attributes
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError, OverflowError, MemoryError) as error:
+    except (
+        OSError,
+        KeyError,
+        ValueError,
+        TypeError,
+        RuntimeError,
+        OverflowError,
+        MemoryError,
+    ) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path}: damaged or no HDF5 file ({reason}); {_REMEDY}") from error
 
 
 def _datasets_below(file: h5py.File) -> dict[str, h5py.Dataset]:
     found: dict[str, h5py.Dataset] = {}
-    file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+    file.visititems(
+        lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None
+    )
     return found
 
 
@@ -218,11 +236,15 @@ def _checksum_of_values(values: np.ndarray) -> str:
 def _check_header(path: Path, kind: str, attributes: dict[str, Any]) -> None:
     found = attributes.get("kind")
     if found != kind:
-        raise DataError(f"{path}: is {f'a {found} file' if found else 'not a file of this workflow'}, not a {kind} file")
+        raise DataError(
+            f"{path}: is {f'a {found} file' if found else 'not a file of this workflow'}, "
+            f"not a {kind} file"
+        )
     version = kind_named(kind).schema_version
     if attributes.get("schema_version") != version:
         raise DataError(
-            f"{path}: layout version {attributes.get('schema_version')}, this program reads {version}; {_REMEDY}"
+            f"{path}: layout version {attributes.get('schema_version')}, this program "
+            f"reads {version}; {_REMEDY}"
         )
     rest = {name: value for name, value in attributes.items() if name != _ATTRIBUTES_CHECKSUM}
     if attributes.get(_ATTRIBUTES_CHECKSUM) != _checksum_of_attributes(rest):
@@ -248,7 +270,10 @@ def _attach_dimensions(file: h5py.File, variables: Mapping[str, Variable]) -> No
     for name, variable in variables.items():
         for dimension, size in zip(variable.dimensions, file[name].shape, strict=True):
             if sizes.setdefault(dimension, size) != size:
-                raise ValueError(f"{name}: dimension {dimension} has {size} entries, elsewhere {sizes[dimension]}")
+                raise ValueError(
+                    f"{name}: dimension {dimension} has {size} entries, elsewhere "
+                    f"{sizes[dimension]}"
+                )
     for dimension, size in sizes.items():
         if dimension in variables:
             file[dimension].make_scale(dimension)
@@ -267,15 +292,22 @@ def _is_dimension_only(file: h5py.File, name: str) -> bool:
 
 
 def _read_variable(path: Path, file: h5py.File, name: str) -> np.ndarray:
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(file[name], h5py.Dataset):
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(
+        file[name], h5py.Dataset
+    ):
         raise DataError(f"{path}: has no variable '{name}'; {_REMEDY}")
     dataset = file[name]
     if dataset.external or dataset.is_virtual or dataset.dtype.kind not in "biufO":
         raise DataError(f"{path}: variable '{name}' is not stored in the file itself; {_REMEDY}")
     if dataset.nbytes > path.stat().st_size:
-        raise DataError(f"{path}: variable '{name}' claims {dataset.nbytes} bytes, more than the file has; {_REMEDY}")
+        raise DataError(
+            f"{path}: variable '{name}' claims {dataset.nbytes} bytes, more than the file "
+            f"has; {_REMEDY}"
+        )
     values = dataset.asstr()[()] if h5py.check_string_dtype(dataset.dtype) else dataset[()]
     values = np.asarray(values)
     if dataset.attrs.get(_CHECKSUM) != _checksum_of_values(values):
-        raise DataError(f"{path}: damaged (variable '{name}' does not match its checksum); {_REMEDY}")
+        raise DataError(
+            f"{path}: damaged (variable '{name}' does not match its checksum); {_REMEDY}"
+        )
     return values

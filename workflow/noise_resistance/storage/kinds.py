@@ -26,12 +26,22 @@ class Kind:
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("dataset", "Images and labels of one dataset, as published, split into training and test.", 1),
-        Kind("weights", "Weights of one trained model after its last epoch, as Keras saves them.", 1),
+        Kind(
+            "dataset",
+            "Images and labels of one dataset, as published, split into training and test.",
+            1,
+        ),
+        Kind(
+            "weights", "Weights of one trained model after its last epoch, as Keras saves them.", 1
+        ),
         Kind("history", "Loss, accuracy and learning rate of one training, epoch by epoch.", 1),
         Kind("checkpoint", "The state of an unfinished training after its last finished epoch.", 1),
         Kind("baseline", "Test accuracy of one trained model without noise.", 1),
-        Kind("noise", "Test accuracy of noisy copies (draws) of one trained model at one noise level.", 1),
+        Kind(
+            "noise",
+            "Test accuracy of noisy copies (draws) of one trained model at one noise level.",
+            1,
+        ),
         Kind("summary", "Accuracies of all evaluations of one study, one row an observation.", 1),
     )
 }
@@ -46,4 +56,6 @@ def kind_named(name: str) -> Kind:
     try:
         return KINDS[name]
     except KeyError:
-        raise DataError(f"'{name}' is no kind of file of this workflow (known: {', '.join(KINDS)})") from None
+        raise DataError(
+            f"'{name}' is no kind of file of this workflow (known: {', '.join(KINDS)})"
+        ) from None

@@ -1,4 +1,4 @@
-"""What made a file: versions, device, time, seconds, fingerprint. Recorded, and triggering nothing."""
+"""What made a file: versions, device, time, fingerprint. Recorded, and triggering nothing."""
 
 import importlib.metadata
 import platform

@@ -18,11 +18,14 @@ def depth_of(model: str) -> int:
     """
     match = re.fullmatch(r"resnet([1-9][0-9]{0,3})", model)
     if not match:
-        raise ConfigurationError(f"unknown model '{model}'; write resnet<depth> with a depth of 6n+2, such as resnet20")
+        raise ConfigurationError(
+            f"unknown model '{model}'; write resnet<depth> with a depth of 6n+2, such as resnet20"
+        )
     depth = int(match[1])
     if depth < 8 or depth % 6 != 2:
         lower = max(8, (depth - 2) // 6 * 6 + 2)
         raise ConfigurationError(
-            f"model '{model}': a CIFAR ResNet v1 has a depth of 6n+2; the nearest are resnet{lower} and resnet{lower + 6}"
+            f"model '{model}': a CIFAR ResNet v1 has a depth of 6n+2; the nearest are "
+            f"resnet{lower} and resnet{lower + 6}"
         )
     return depth

@@ -24,7 +24,7 @@ class Array:
 
     @property
     def name(self) -> str:
-        """The array's name in files and in the noise's seed: ``<layer>/<role>``, Keras's own path."""
+        """Its name in files and in the noise's seed: ``<layer>/<role>``, Keras's own path."""
         return f"{self.layer}/{self.role}"
 
     @property

@@ -22,16 +22,17 @@ _PACKAGE = "noise_resistance"
 _ROOT = Path(__file__).parents[1]
 _CARRIERS = ("storage", "cli", "devices", "errors", "__main__")
 
+# The module that a step runs, and the kinds of files it writes.
 STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "prepare_dataset": ("datasets.prepare", ("dataset",)),
-    "train": ("training.train", ("dataset", "weights", "history")),
-    "evaluate_baseline": ("evaluation.baseline", ("dataset", "baseline")),
-    "evaluate_noise": ("evaluation.noise", ("dataset", "noise")),
-    "summarise": ("analysis.summary", ("baseline", "noise", "summary")),
-    "tables": ("analysis.tables", ("summary",)),
-    "learning_rate_figure": ("analysis.figures.learning_rate", ("summary",)),
-    "optimizer_figure": ("analysis.figures.optimizer", ("summary",)),
-    "tradeoff_figure": ("analysis.figures.tradeoff", ("summary",)),
+    "train": ("training.train", ("weights", "history")),
+    "evaluate_baseline": ("evaluation.baseline", ("baseline",)),
+    "evaluate_noise": ("evaluation.noise", ("noise",)),
+    "summarise": ("analysis.summary", ("summary",)),
+    "tables": ("analysis.tables", ()),
+    "learning_rate_figure": ("analysis.figures.learning_rate", ()),
+    "optimizer_figure": ("analysis.figures.optimizer", ()),
+    "tradeoff_figure": ("analysis.figures.tradeoff", ()),
 }
 
 
@@ -85,7 +86,11 @@ def _parse(path: Path) -> ast.Module:
 
 def _imports(module: str, tree: ast.Module) -> Iterator[str]:
     # What a relative import starts from: a package itself, or the package a module is in.
-    parents = [_PACKAGE, *module.split("."), *(["__init__"] if _path_of(module).name == "__init__.py" else [])]
+    parents = [
+        _PACKAGE,
+        *module.split("."),
+        *(["__init__"] if _path_of(module).name == "__init__.py" else []),
+    ]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -122,7 +127,8 @@ def _canonical(node: Any) -> str:
         fields = [
             f"{name}={_canonical(value)}"
             for name, value in ((name, getattr(node, name, None)) for name in node._fields)
-            if name not in ("kind", "type_comment") and value not in (None, []) or isinstance(node, ast.Constant)
+            if (name not in ("kind", "type_comment") and value not in (None, []))
+            or isinstance(node, ast.Constant)
         ]
         return f"{type(node).__name__}({','.join(fields)})"
     if isinstance(node, list):
@@ -133,6 +139,8 @@ def _canonical(node: Any) -> str:
 def _without_docstring(body: list[Any]) -> list[Any]:
     first = body[0] if body else None
     is_docstring = (
-        isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+        isinstance(first, ast.Expr)
+        and isinstance(first.value, ast.Constant)
+        and isinstance(first.value.value, str)
     )
     return body[1:] if is_docstring else body

@@ -1,4 +1,4 @@
-"""From experiments to trainings to evaluations: each made once, however many experiments want it."""
+"""From experiments to trainings to evaluations, each made once."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -52,14 +52,18 @@ class Experiment:
         """Return the trainings of this experiment, the first dataset's first."""
         return [
             Training(*cell)
-            for cell in product(self.datasets, self.models, self.optimizers, self.learning_rates, seeds)
+            for cell in product(
+                self.datasets, self.models, self.optimizers, self.learning_rates, seeds
+            )
         ]
 
 
 def trainings_of(experiments: Iterable[Experiment], seeds: Iterable[int]) -> list[Training]:
     """Return the union of the experiments' trainings, each once, in the order of first mention."""
     seeds = tuple(seeds)
-    return list(dict.fromkeys(one for experiment in experiments for one in experiment.trainings(seeds)))
+    return list(
+        dict.fromkeys(one for experiment in experiments for one in experiment.trainings(seeds))
+    )
 
 
 def evaluations_of(

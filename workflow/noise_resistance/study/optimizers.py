@@ -37,7 +37,9 @@ class Optimizer:
 OPTIMIZERS: dict[str, Optimizer] = {
     "sgd": Optimizer("SGD", False, "SGD"),
     "sgd_momentum": Optimizer("SGD with momentum", False, "SGD", {"momentum": 0.9}),
-    "sgd_nesterov": Optimizer("SGD with Nesterov momentum", False, "SGD", {"momentum": 0.9, "nesterov": True}),
+    "sgd_nesterov": Optimizer(
+        "SGD with Nesterov momentum", False, "SGD", {"momentum": 0.9, "nesterov": True}
+    ),
     "adam": Optimizer("Adam", True, "Adam"),
     "nadam": Optimizer("Nadam", True, "Nadam"),
     "adamax": Optimizer("Adamax", True, "Adamax"),
@@ -54,4 +56,6 @@ def optimizer_named(name: str) -> Optimizer:
     try:
         return OPTIMIZERS[name]
     except KeyError:
-        raise ConfigurationError(f"unknown optimizer '{name}'; {suggest(name, OPTIMIZERS)}") from None
+        raise ConfigurationError(
+            f"unknown optimizer '{name}'; {suggest(name, OPTIMIZERS)}"
+        ) from None

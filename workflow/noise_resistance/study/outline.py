@@ -5,7 +5,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from noise_resistance.study.grid import Evaluation, Experiment, Training, evaluations_of, trainings_of
+from noise_resistance.study.grid import (
+    Evaluation,
+    Experiment,
+    Training,
+    evaluations_of,
+    trainings_of,
+)
 from noise_resistance.study.paths import Paths
 
 __all__ = ["DatasetOutline", "Outline"]
@@ -72,7 +78,9 @@ class Outline:
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "Outline":
         """Make an outline from the plain values in its JSON."""
-        experiments = tuple(Experiment(**_with_tuples(experiment)) for experiment in values["experiments"])
+        experiments = tuple(
+            Experiment(**_with_tuples(experiment)) for experiment in values["experiments"]
+        )
         datasets = {name: DatasetOutline(**one) for name, one in values["datasets"].items()}
         return cls(**{**_with_tuples(values), "experiments": experiments, "datasets": datasets})
 

@@ -11,11 +11,15 @@ FIGURE_FORMATS = ("png", "svg", "pdf")
 def table_stems(outline: Outline) -> list[str]:
     """Return ``table1``, ``table2`` and ``table3-<scope>``, where the study has what they show."""
     experiment = outline.experiment("learning_rate")
-    return ["table1", "table2", *(f"table3-{scope}" for scope in experiment.scopes)] if experiment else []
+    return (
+        ["table1", "table2", *(f"table3-{scope}" for scope in experiment.scopes)]
+        if experiment
+        else []
+    )
 
 
 def figure_stems(outline: Outline) -> list[str]:
-    """Return ``figure<n>-<dataset>-<scope>`` for Figures 1 and 2, ``figure<n>-<scope>`` for 3 and 4.
+    """Return ``figure<n>-<dataset>-<scope>`` (Figures 1, 2) and ``figure<n>-<scope>`` (3, 4).
 
     The paper has a Figure 1 for the first dataset and a Figure 2 for the second; those of further
     datasets bear no number.

@@ -8,7 +8,15 @@ from decimal import Decimal
 
 from noise_resistance.study.grid import Evaluation, Training
 
-__all__ = ["EVALUATION", "NAME_PATTERN", "NUMBER_PATTERN", "TRAINING", "Paths", "format_number", "wildcards"]
+__all__ = [
+    "EVALUATION",
+    "NAME_PATTERN",
+    "NUMBER_PATTERN",
+    "TRAINING",
+    "Paths",
+    "format_number",
+    "wildcards",
+]
 
 NUMBER_PATTERN = r"(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?"
 NAME_PATTERN = r"[a-z][a-z0-9_]*"
@@ -98,7 +106,11 @@ class Paths:
 def wildcards(one: Training | Evaluation) -> dict[str, str]:
     """Return the wildcard values of a training or an evaluation."""
     if isinstance(one, Evaluation):
-        return {**wildcards(one.training), "scope": one.scope, "noise_level": format_number(one.noise_level)}
+        return {
+            **wildcards(one.training),
+            "scope": one.scope,
+            "noise_level": format_number(one.noise_level),
+        }
     return {
         "dataset": one.dataset,
         "model": one.model,

@@ -1,4 +1,4 @@
-"""Seeds derived from names, so that random numbers depend on what they are for and on nothing else."""
+"""Seeds derived from names, so that random numbers depend on what they are for alone."""
 
 import hashlib
 

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from noise_resistance.errors import DataError
 from noise_resistance.storage.hdf5 import Variable, read_record, write_record
 from noise_resistance.storage.provenance import Provenance
@@ -35,7 +33,9 @@ class Checkpoint:
 class CheckpointFolder:
     """Where one training keeps its last state."""
 
-    def __init__(self, weights: Path, parameters: Mapping[str, Any], provenance: Provenance) -> None:
+    def __init__(
+        self, weights: Path, parameters: Mapping[str, Any], provenance: Provenance
+    ) -> None:
         """Name the folder; nothing is read or written yet.
 
         Args:
@@ -61,19 +61,27 @@ class CheckpointFolder:
             print(f"resume: {self.path} was made with other parameters; starting anew", flush=True)
             return None
         columns = {name: record[name].tolist() for name in HISTORY}
-        return Checkpoint(State(**{name: record[name] for name in State._fields}), History(**columns))
+        return Checkpoint(
+            State(**{name: record[name] for name in State._fields}), History(**columns)
+        )
 
     def write(self, checkpoint: Checkpoint) -> None:
         """Keep a state in the place of the last one, whole or not at all."""
         state = checkpoint.state
         variables = {
-            "trained": Variable(("weight",), state.trained, "arrays that gradients change, in the model's order"),
-            "moving": Variable(("statistic",), state.moving, "BatchNorm's moving statistics, in the model's order"),
+            "trained": Variable(
+                ("weight",), state.trained, "arrays that gradients change, in the model's order"
+            ),
+            "moving": Variable(
+                ("statistic",), state.moving, "BatchNorm's moving statistics, in the model's order"
+            ),
             "optimizer": Variable(("slot",), state.optimizer, "the optimizer's state"),
             "counters": Variable(("counter",), state.counters, "the optimizer's counters"),
             **checkpoint.history.variables(),
         }
-        write_record(self.path, "checkpoint", variables, self._provenance.attributes(self._parameters))
+        write_record(
+            self.path, "checkpoint", variables, self._provenance.attributes(self._parameters)
+        )
 
     def remove(self) -> None:
         """Delete the folder: the training is done, or starts anew."""

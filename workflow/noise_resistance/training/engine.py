@@ -87,8 +87,14 @@ class Engine:
         self._moving = _FlatArrays([one for one in network.arrays() if one.moving], initial)
         self._optimizer = make_optimizer(optimizer, learning_rate)
         self._optimizer.build([self._trained.variable])
-        self._images, self._labels = tf.constant(train.images), tf.constant(train.labels.astype(np.int32))
-        self._test_images, self._test_labels = tf.constant(test.images), tf.constant(test.labels.astype(np.int32))
+        self._images, self._labels = (
+            tf.constant(train.images),
+            tf.constant(train.labels.astype(np.int32)),
+        )
+        self._test_images, self._test_labels = (
+            tf.constant(test.images),
+            tf.constant(test.labels.astype(np.int32)),
+        )
         self._run_steps = {
             size: tf.function(self._steps, input_signature=_signature(size))
             for size in {recipe.batch_size, len(train.labels) % recipe.batch_size} - {0}
@@ -156,13 +162,18 @@ class Engine:
         indices = order.permutation(len(self._labels)).astype(np.int32)
         whole = len(indices) // size
         calls = [
-            (first, indices[first * size : min(first + _STEPS_A_CALL, whole) * size].reshape(-1, size))
+            (
+                first,
+                indices[first * size : min(first + _STEPS_A_CALL, whole) * size].reshape(-1, size),
+            )
             for first in range(0, whole, _STEPS_A_CALL)
         ]
         rest = indices[whole * size :]
         return [*calls, (whole, rest[None])] if len(rest) else calls
 
-    def _steps(self, batches: tf.Tensor, first: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _steps(
+        self, batches: tf.Tensor, first: tf.Tensor, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         losses, right = tf.constant(0.0), tf.constant(0)
         for step in tf.range(tf.shape(batches)[0]):
             chosen = batches[step]
@@ -173,18 +184,25 @@ class Engine:
 
     def _step(self, chosen: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         labels = tf.gather(self._labels, chosen)
-        images = augment(normalize(tf.gather(self._images, chosen), self.pixel_mean), self._recipe, seed)
+        images = augment(
+            normalize(tf.gather(self._images, chosen), self.pixel_mean), self._recipe, seed
+        )
         with tf.GradientTape() as tape:
             weights = {**self._trained.tensors(), **self._moving.tensors()}
             logits, statistics = self.network.forward(weights, images, training=True)
             entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-            penalty = tf.add_n([tf.nn.l2_loss(weights[name]) for name in self.network.regularized()])
+            penalty = tf.add_n(
+                [tf.nn.l2_loss(weights[name]) for name in self.network.regularized()]
+            )
             # tf.nn.l2_loss halves the sum of squares, Keras's l2 does not.
             loss = tf.reduce_mean(entropy) + 2 * self._recipe.l2 * penalty
         gradient = tape.gradient(loss, self._trained.variable.value)
         self._optimizer.apply([gradient], [self._trained.variable])
         moving = self._moving.variable.value
-        moving.assign(moving * BATCHNORM_MOMENTUM + self._moving.flatten(statistics) * (1 - BATCHNORM_MOMENTUM))
+        moving.assign(
+            moving * BATCHNORM_MOMENTUM
+            + self._moving.flatten(statistics) * (1 - BATCHNORM_MOMENTUM)
+        )
         return loss, _count_right(logits, labels)
 
     def _count_right_test_images(self) -> tf.Tensor:
@@ -208,12 +226,17 @@ class _FlatArrays:
 
     def __init__(self, arrays: list[Array], values: Mapping[str, np.ndarray]) -> None:
         self._arrays = arrays
-        self.variable = keras.Variable(np.concatenate([values[one.name].ravel() for one in arrays]), name="arrays")
+        self.variable = keras.Variable(
+            np.concatenate([values[one.name].ravel() for one in arrays]), name="arrays"
+        )
 
     def tensors(self) -> dict[str, tf.Tensor]:
         """Return the arrays by name, differentiable with respect to the variable."""
         parts = tf.split(self.variable.value, [one.size for one in self._arrays])
-        return {one.name: tf.reshape(part, one.shape) for one, part in zip(self._arrays, parts, strict=True)}
+        return {
+            one.name: tf.reshape(part, one.shape)
+            for one, part in zip(self._arrays, parts, strict=True)
+        }
 
     def flatten(self, values: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Return values by name as one vector in the variable's order."""
@@ -221,7 +244,9 @@ class _FlatArrays:
 
 
 def _count_right(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32) == labels, tf.int32))
+    return tf.reduce_sum(
+        tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32) == labels, tf.int32)
+    )
 
 
 def _signature(batch_size: int) -> list[tf.TensorSpec]:

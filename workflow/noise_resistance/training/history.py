@@ -39,7 +39,9 @@ class History:
 
     def variables(self) -> dict[str, Variable]:
         """Return the history as variables over the dimension ``epoch``."""
-        epochs = Variable(("epoch",), np.arange(self.epochs, dtype=np.int32), "epoch, counted from zero")
+        epochs = Variable(
+            ("epoch",), np.arange(self.epochs, dtype=np.int32), "epoch, counted from zero"
+        )
         columns = {
             name: Variable(("epoch",), np.array(getattr(self, name), np.float64), description, unit)
             for name, (description, unit) in HISTORY.items()

@@ -48,7 +48,9 @@ class TrainingRequest:
         return {**self.__dict__, "recipe": self.recipe.as_mapping()}
 
 
-def train(request: TrainingRequest, dataset: Path, weights: Path, history: Path, provenance: Provenance) -> None:
+def train(
+    request: TrainingRequest, dataset: Path, weights: Path, history: Path, provenance: Provenance
+) -> None:
     """Train one model and write its weights and history.
 
     A training that was interrupted goes on from its last finished epoch and ends, on the same
@@ -74,7 +76,9 @@ def train(request: TrainingRequest, dataset: Path, weights: Path, history: Path,
     attributes = provenance.attributes(request.parameters())
     write_weights(engine.network, engine.weights(), weights, attributes)
     pixel_mean = Variable(
-        ("row", "column", "channel"), engine.pixel_mean, "what is subtracted from images scaled to [0, 1]"
+        ("row", "column", "channel"),
+        engine.pixel_mean,
+        "what is subtracted from images scaled to [0, 1]",
     )
     write_record(history, "history", {**progress.variables(), "pixel_mean": pixel_mean}, attributes)
     checkpoints.remove()
@@ -103,8 +107,10 @@ def _train_epoch(engine: Engine, epoch: int, request: TrainingRequest, progress:
     result = engine.train_epoch(epoch)
     if not math.isfinite(result.loss):
         raise TrainingError(
-            f"the loss is no longer finite at epoch {epoch + 1} of {request.recipe.epochs} with learning rate "
-            f"{request.learning_rate:g} ({request.dataset['name']}, {request.model}, {request.optimizer}); "
+            f"the loss is no longer finite at epoch {epoch + 1} of {request.recipe.epochs} "
+            "with learning rate "
+            f"{request.learning_rate:g} ({request.dataset['name']}, {request.model}, "
+            f"{request.optimizer}); "
             "write a lower learning rate, or take this one out of the study"
         )
     test_accuracy = engine.test_accuracy()
@@ -118,7 +124,8 @@ def _train_epoch(engine: Engine, epoch: int, request: TrainingRequest, progress:
     )
     left = (request.recipe.epochs - epoch - 1) * seconds
     print(
-        f"epoch {epoch + 1}/{request.recipe.epochs}: loss {result.loss:.4f}, accuracy {100 * result.accuracy:.2f} %, "
+        f"epoch {epoch + 1}/{request.recipe.epochs}: loss {result.loss:.4f}, accuracy "
+        f"{100 * result.accuracy:.2f} %, "
         f"test accuracy {100 * test_accuracy:.2f} %, {seconds:.1f} s, {left / 60:.1f} min left",
         flush=True,
     )
