@@ -9,7 +9,7 @@ import tensorflow as tf
 from noise_resistance.errors import DataError
 from noise_resistance.evaluation import noise as noise_module
 from noise_resistance.evaluation.baseline import evaluate_baseline
-from noise_resistance.evaluation.engine import NoisyEvaluator, evaluate_weights
+from noise_resistance.evaluation.engine import Evaluator, evaluate_weights
 from noise_resistance.evaluation.measure import ImageSet
 from noise_resistance.evaluation.noise import evaluate_noise
 from noise_resistance.evaluation.trained_model import TrainedModel
@@ -105,7 +105,7 @@ def test_a_draw_equals_the_keras_model_with_numpy_noise(
     trained, images, labels, pixel_mean, scope, policy, monkeypatch
 ):
     settings = NoiseSettings(4, 0, "array", policy, "float32")
-    outcome = NoisyEvaluator(trained, scope, settings).evaluate(0.2, 3)
+    outcome = Evaluator(trained, scope, settings).evaluate(0.2, 3)
     if policy == "relu_nan_to_zero":
         monkeypatch.setattr(keras.ops, "relu", _old_relu)
     noisy = NETWORK.build()
@@ -128,8 +128,10 @@ def _variable(model, path):
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_eta_zero_is_the_baseline_image_by_image(trained, scope):
-    zero = NoisyEvaluator(trained, scope, SETTINGS).evaluate(0.0, 2)
+    evaluator = Evaluator(trained, scope, SETTINGS)
+    zero = evaluator.evaluate(0.0, 2)
     baseline = evaluate_weights(trained, "float32")
+    np.testing.assert_array_equal(evaluator.evaluate_clean().predictions, baseline.predictions)
     np.testing.assert_array_equal(zero.predictions, baseline.predictions)
     assert zero.loss == baseline.loss
 
@@ -137,17 +139,17 @@ def test_eta_zero_is_the_baseline_image_by_image(trained, scope):
 def test_a_draw_is_the_same_whatever_ran_before_and_whatever_the_batch_size(
     trained, images, labels, pixel_mean
 ):
-    evaluator = NoisyEvaluator(trained, "all", SETTINGS)
+    evaluator = Evaluator(trained, "all", SETTINGS)
     forwards = [evaluator.evaluate(0.3, draw).predictions for draw in range(4)]
     backwards = [evaluator.evaluate(0.3, draw).predictions for draw in reversed(range(4))]
     whole = TrainedModel(NETWORK, trained.weights, ImageSet(images, labels, 5, pixel_mean, 1000))
-    alone = NoisyEvaluator(whole, "all", SETTINGS).evaluate(0.3, 3).predictions
+    alone = Evaluator(whole, "all", SETTINGS).evaluate(0.3, 3).predictions
     np.testing.assert_array_equal(forwards, backwards[::-1])
     assert (forwards[3] != alone).sum() <= 1
 
 
 def test_draws_are_traced_once(trained):
-    evaluator = NoisyEvaluator(trained, "kernels", SETTINGS)
+    evaluator = Evaluator(trained, "kernels", SETTINGS)
     for draw in range(5):
         evaluator.evaluate(0.1 * draw, draw)
     assert evaluator._run.experimental_get_tracing_count() == 1
@@ -170,7 +172,7 @@ def test_a_policy_decides_what_a_negative_variance_does_to_the_outputs(trained):
     nonfinite, right = {}, {}
     for policy in VARIANCE_POLICIES:
         settings = NoiseSettings(4, 0, "array", policy, "float32")
-        outcome = NoisyEvaluator(trained, "all", settings).evaluate(1.5, 1)
+        outcome = Evaluator(trained, "all", settings).evaluate(1.5, 1)
         nonfinite[policy], right[policy] = int(outcome.nonfinite), int(outcome.correct.sum())
     assert nonfinite == {"clip": 0, "propagate": IMAGES, "absolute": 0, "relu_nan_to_zero": 0}
     assert right["propagate"] == 0
@@ -181,7 +183,7 @@ def test_the_noise_file_holds_what_was_measured(tmp_path, trained):
     mean = evaluate_noise(
         trained, "all", 0.3, SETTINGS, path, Provenance("f"), {"model": "resnet8"}
     )
-    evaluator = NoisyEvaluator(trained, "all", SETTINGS)
+    evaluator = Evaluator(trained, "all", SETTINGS)
     with h5py.File(path) as file:
         accuracy, correct = file["accuracy"][()], file["correct"][()]
         assert correct.shape == (4, 5)

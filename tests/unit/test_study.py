@@ -17,12 +17,8 @@ from hypothesis import strategies as st
 from noise_resistance.datasets.prepare import READERS
 from noise_resistance.errors import ConfigurationError
 from noise_resistance.study.architectures import depth_of
-from noise_resistance.study.configuration import (
-    Dataset,
-    default_noise_settings,
-    default_recipe,
-    load,
-)
+from noise_resistance.study.configuration import default_noise_settings, default_recipe, load
+from noise_resistance.study.dataset import Dataset
 from noise_resistance.study.grid import EXPERIMENTS, Evaluation, Training
 from noise_resistance.study.noise_settings import NoiseSettings
 from noise_resistance.study.optimizers import OPTIMIZERS
@@ -62,7 +58,7 @@ POSITIVE = st.floats(min_value=0, allow_infinity=False, allow_nan=False, allow_s
     ("value", "text"),
     [
         (0.00075, "0.00075"),
-        (7.5e-04, "0.00075"),
+        (0.0075, "0.0075"),
         (1e-05, "0.00001"),
         (0.1, "0.1"),
         (0, "0"),
@@ -264,8 +260,8 @@ MISTAKES: list[tuple[str, Change, list[str]]] = [
     ),
     (
         "unknown optimizer",
-        first_experiment(optimizers=["adma"]),
-        ["experiment learning_rate: optimizers", "'adma'", "did you mean 'adam'?"],
+        first_experiment(optimizers=["adm"]),
+        ["experiment learning_rate: optimizers", "'adm'", "did you mean 'adam'?"],
     ),
     (
         "unknown scope",
@@ -394,7 +390,7 @@ MISTAKES: list[tuple[str, Change, list[str]]] = [
     ("seed negative", top(seeds=[-1]), ["seeds[0]", "at least 0"]),
     ("seed with a point", top(seeds=[1.0]), ["seeds[0]", "whole number"]),
     ("seed too large", top(seeds=[1 << 31]), ["seeds[0]", "at most 2147483647"]),
-    ("unknown device", top(device="GPU"), ["device", "'GPU'", "did you mean 'gpu'?"]),
+    ("unknown device", top(device="GPU"), ["device", "'GPU'", "known: auto, cpu, gpu"]),
     ("no experiments", top(experiments=[]), ["experiments", "at least 1"]),
     ("experiments null", top(experiments=None), ["experiments", "write a list in brackets"]),
     (
@@ -476,9 +472,8 @@ ANY = st.recursive(
 
 def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     yield at
-    parts = value.items() if isinstance(value, dict) else enumerate(value)
     if isinstance(value, dict | list):
-        for key, part in parts:
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
             yield from places(part, (*at, key))
 
 
@@ -492,11 +487,13 @@ def test_any_value_in_any_place_is_taken_or_refused_in_one_line(
     for key in at[:-1]:
         place = place[key]
     place[at[-1]] = value
+    line, study = "", None
     try:
         study = load(config)
     except ConfigurationError as error:
-        assert "\n" not in str(error)
-    else:
+        line = str(error)
+    assert "\n" not in line
+    if study:
         for one in study.evaluations[:50]:
             assert ".." not in study.paths.fill(study.paths.noise, one)
         assert Outline.from_json(study.outline.to_json()) == study.outline

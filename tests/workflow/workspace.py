@@ -109,7 +109,7 @@ class Workspace:
         return cls(folder, environment)
 
     def snakemake(
-        self, *arguments: str, config: Mapping[str, Any] | None = None, timeout: float = 300
+        self, *arguments: str, config: Mapping[str, Any] | None = None, timeout: float = 550
     ) -> Run:
         """Run Snakemake, with this configuration laid over config/config.yaml."""
         command = [sys.executable, "-m", "snakemake", *arguments]

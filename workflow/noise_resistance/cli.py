@@ -320,6 +320,14 @@ def tradeoff_figure(outline: dict[str, Any], summary: Path, scope: str, stem: Pa
     draw(_outline_from(outline), summary, scope, stem)
 
 
+@_commands.command()
+def configuration_reference() -> None:
+    """Print the reference of the configuration as Markdown."""
+    from noise_resistance.study.reference import configuration_reference as write
+
+    click.echo(write(), nl=False)
+
+
 def _prepare_evaluation(device: str, threads: int, fingerprint: str) -> Provenance:
     from noise_resistance.devices import prepare_device
 

@@ -14,30 +14,15 @@ from noise_resistance.noise.variances import VariancePolicy, variance_policy_nam
 from noise_resistance.study.arrays import Array
 from noise_resistance.study.noise_settings import NoiseSettings
 
-__all__ = ["NoisyEvaluator", "evaluate_weights"]
+__all__ = ["Evaluator", "evaluate_weights"]
 
 _PRECISIONS = {"float32": tf.float32}
 
 
-def evaluate_weights(trained: TrainedModel, precision: str) -> Outcome:
-    """Measure a model as it was trained, without noise.
+class Evaluator:
+    """Measures one model as it is, and noisy copies of it under one noise scope.
 
-    Args:
-        trained: the model and its test set.
-        precision: of the forward pass.
-
-    Returns: NumPy values.
-    """
-
-    @tf.function
-    def run(weights: Mapping[str, tf.Tensor]) -> Outcome:
-        return _measure(trained, weights, precision, zero_nan=False)
-
-    return _to_numpy(run(_on_device(trained.weights)))
-
-
-class NoisyEvaluator:
-    """Measures noisy copies of one model under one noise scope.
+    The function behind it is traced once; noise level and draw are its arguments.
 
     Attributes:
         arrays: the arrays in scope.
@@ -66,28 +51,55 @@ class NoisyEvaluator:
 
         Returns: NumPy values.
         """
-        return _to_numpy(
-            self._run(self._weights, tf.constant(noise_level, tf.float32), tf.constant(draw))
-        )
+        return self._call(True, noise_level, draw)
+
+    def evaluate_clean(self) -> Outcome:
+        """Measure the model without adding anything to its weights."""
+        return self._call(False, 0.0, 0)
+
+    def _call(self, noisy: bool, noise_level: float, draw: int) -> Outcome:
+        eta = tf.constant(noise_level, tf.float32)
+        return _to_numpy(self._run(self._weights, tf.constant(noisy), eta, tf.constant(draw)))
 
     def _compile(
         self, trained: TrainedModel, settings: NoiseSettings, policy: VariancePolicy
-    ) -> Callable[[Mapping[str, tf.Tensor], tf.Tensor, tf.Tensor], Outcome]:
-        @tf.function
+    ) -> Callable[..., Outcome]:
         def run(
-            weights: Mapping[str, tf.Tensor], noise_level: tf.Tensor, draw: tf.Tensor
+            weights: Mapping[str, tf.Tensor], noisy: tf.Tensor, eta: tf.Tensor, draw: tf.Tensor
         ) -> Outcome:
-            noisy = perturb(
-                weights, self.deviations, self.arrays, noise_level, draw, settings.seed, policy
-            )
-            return _measure(trained, noisy, settings.precision, policy.zero_nan)
+            def draw_noise() -> dict[str, tf.Tensor]:
+                return perturb(
+                    weights, self.deviations, self.arrays, eta, draw, settings.seed, policy
+                )
 
-        return run
+            chosen = tf.cond(noisy, draw_noise, lambda: dict(weights))
+            return _measure_weights(trained, chosen, settings.precision, policy.zero_nan)
+
+        # No Python control flow depends on a tensor, and tracing without AutoGraph is faster.
+        compiled: Callable[..., Outcome] = tf.function(run, autograph=False)
+        return compiled
 
 
-def _measure(
+def evaluate_weights(trained: TrainedModel, precision: str) -> Outcome:
+    """Measure a model as it was trained, without noise.
+
+    Args:
+        trained: the model and its test set.
+        precision: of the forward pass.
+
+    Returns: NumPy values.
+    """
+
+    def run(weights: Mapping[str, tf.Tensor]) -> Outcome:
+        return _measure_weights(trained, weights, precision, zero_nan=False)
+
+    return _to_numpy(tf.function(run, autograph=False)(_on_device(trained.weights)))
+
+
+def _measure_weights(
     trained: TrainedModel, weights: Mapping[str, tf.Tensor], precision: str, zero_nan: bool
 ) -> Outcome:
+    """Classify the test set with these weights; to be called inside a compiled function."""
     dtype = _PRECISIONS[precision]
     folded = {
         name: tf.cast(values, dtype) for name, values in fold(trained.network, weights).items()
@@ -100,8 +112,10 @@ def _measure(
 
 
 def _on_device(weights: Mapping[str, np.ndarray]) -> dict[str, tf.Tensor]:
+    """Put weights on the device."""
     return {name: tf.constant(values) for name, values in weights.items()}
 
 
 def _to_numpy(outcome: Outcome) -> Outcome:
+    """Bring an outcome back."""
     return Outcome(*(value.numpy() for value in outcome))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from noise_resistance.errors import DataError
-from noise_resistance.evaluation.engine import NoisyEvaluator, evaluate_weights
+from noise_resistance.evaluation.engine import Evaluator
 from noise_resistance.evaluation.measure import Outcome
 from noise_resistance.evaluation.trained_model import TrainedModel
 from noise_resistance.storage.hdf5 import Variable, write_record
@@ -44,10 +44,8 @@ def evaluate_noise(
     Raises:
         DataError: eta = 0 does not give the baseline, or the file cannot be written.
     """
-    evaluator = NoisyEvaluator(trained, scope, settings)
-    _check_zero_noise(
-        evaluator.evaluate(0.0, 0), evaluate_weights(trained, settings.precision), output
-    )
+    evaluator = Evaluator(trained, scope, settings)
+    _check_zero_noise(evaluator.evaluate(0.0, 0), evaluator.evaluate_clean(), output)
     outcomes = [evaluator.evaluate(noise_level, draw) for draw in range(settings.draws)]
     correct = np.stack([outcome.correct for outcome in outcomes])
     images = trained.test_set.count

@@ -167,9 +167,10 @@ def _numbers(where: str, values: Sequence[float]) -> list[float]:
                 f"configuration: {where}: {value} has more than {_LONGEST_NUMBER} digits "
                 "in a path; write a rounder number"
             )
-    _unique(where, [format_number(value) for value in values])
     # Adding zero turns -0.0 into 0.0.
-    return [float(value) + 0.0 for value in values]
+    numbers = [float(value) + 0.0 for value in values]
+    _unique(where, [format_number(number) for number in numbers])
+    return numbers
 
 
 def _check_names(study: Study) -> None:

@@ -11,7 +11,7 @@ import yaml
 
 from noise_resistance.errors import ConfigurationError, suggest
 
-__all__ = ["complete", "section_defaults"]
+__all__ = ["complete", "schema", "section_defaults"]
 
 _SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
 
@@ -22,24 +22,25 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigurationError: the first thing that is wrong, in one line.
     """
-    validator = _Validator(_schema())
+    validator = _Validator(schema())
     error = jsonschema.exceptions.best_match(validator.iter_errors(config))
     if error is not None:
         raise ConfigurationError(f"configuration: {_explain(error)}")
-    filled: dict[str, Any] = _with_defaults(_schema(), config)
+    filled: dict[str, Any] = _with_defaults(schema(), config)
     return filled
 
 
 def section_defaults(name: str) -> dict[str, Any]:
     """Return the default values of one section of the configuration, such as ``training``."""
-    values: dict[str, Any] = _with_defaults(_schema()["properties"][name], {})
+    values: dict[str, Any] = _with_defaults(schema()["properties"][name], {})
     return values
 
 
 @cache
-def _schema() -> dict[str, Any]:
-    schema: dict[str, Any] = yaml.safe_load(_SCHEMA.read_text(encoding="utf-8"))
-    return schema
+def schema() -> dict[str, Any]:
+    """Return the schema as plain values; not to be changed."""
+    read: dict[str, Any] = yaml.safe_load(_SCHEMA.read_text(encoding="utf-8"))
+    return read
 
 
 def _match(
@@ -84,19 +85,17 @@ def _explain(error: jsonschema.ValidationError) -> str:
     value = _shorten(error.instance)
     instance: Any = error.instance
     rule: Any = error.validator_value
-    schema: Any = error.schema
+    violated: Any = error.schema
     match error.validator:
         case "additionalProperties":
-            known = list(schema["properties"])
+            known = list(violated["properties"])
             unknown = next(key for key in instance if key not in known)
             return (
                 f"unknown key '{_key_of([*error.absolute_path, unknown])}'; "
                 f"{suggest(str(unknown), known)}"
             )
         case "enum":
-            return (
-                f"{where}: {value} is not possible; {suggest(str(instance), map(str, rule))}"
-            )
+            return f"{where}: {value} is not possible; {suggest(str(instance), map(str, rule))}"
         case "required":
             missing = next(key for key in rule if key not in instance)
             return f"the key '{_key_of([*error.absolute_path, missing])}' is missing; add it"
@@ -113,7 +112,7 @@ def _explain(error: jsonschema.ValidationError) -> str:
         case "type":
             return f"{where}: {value} is not possible; write {_words(rule)}"
         case "pattern":
-            meaning = schema.get("description", f"write text that matches {rule}")
+            meaning = violated.get("description", f"write text that matches {rule}")
             return f"{where}: {value} is not possible; {meaning}"
         case "minItems":
             return f"{where}: {value} is too short; write at least {rule}"

@@ -96,10 +96,10 @@ class Engine:
             tf.constant(test.labels.astype(np.int32)),
         )
         self._run_steps = {
-            size: tf.function(self._steps, input_signature=_signature(size))
+            size: tf.function(self._steps, _signature(size), autograph=False)
             for size in {recipe.batch_size, len(train.labels) % recipe.batch_size} - {0}
         }
-        self._run_test = tf.function(self._count_right_test_images)
+        self._run_test = tf.function(self._count_right_test_images, autograph=False)
 
     def learning_rate(self, epoch: int) -> float:
         """Return the learning rate of an epoch, counted from zero."""
@@ -174,12 +174,16 @@ class Engine:
     def _steps(
         self, batches: tf.Tensor, first: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        losses, right = tf.constant(0.0), tf.constant(0)
-        for step in tf.range(tf.shape(batches)[0]):
+        def body(step: Any, losses: Any, right: Any) -> tuple[Any, Any, Any]:
             chosen = batches[step]
             loss, correct = self._step(chosen, tf.stack([seed, first + step]))
-            losses += loss * tf.cast(tf.size(chosen), tf.float32)
-            right += correct
+            return step + 1, losses + loss * tf.cast(tf.size(chosen), tf.float32), right + correct
+
+        steps = tf.shape(batches)[0]
+        start = (tf.constant(0), tf.constant(0.0), tf.constant(0))
+        _, losses, right = tf.while_loop(
+            lambda step, *_: step < steps, body, start, parallel_iterations=1
+        )
         return losses, right
 
     def _step(self, chosen: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -207,12 +211,17 @@ class Engine:
 
     def _count_right_test_images(self) -> tf.Tensor:
         weights = {**self._trained.tensors(), **self._moving.tensors()}
-        right = tf.constant(0)
-        for begin in tf.range(0, len(self._test_labels), _TEST_BATCH_SIZE):
+
+        def body(begin: Any, right: Any) -> tuple[Any, Any]:
             chosen = slice(begin, begin + _TEST_BATCH_SIZE)
             images = normalize(self._test_images[chosen], self.pixel_mean)
             logits, _ = self.network.forward(weights, images, training=False)
             right += _count_right(logits, self._test_labels[chosen])
+            return begin + _TEST_BATCH_SIZE, right
+
+        count = len(self._test_labels)
+        start = (tf.constant(0), tf.constant(0))
+        _, right = tf.while_loop(lambda begin, _: begin < count, body, start, parallel_iterations=1)
         return right
 
     def _optimizer_variables(self) -> tuple[list[Any], list[Any]]:
