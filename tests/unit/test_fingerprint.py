@@ -27,10 +27,11 @@ print(json.dumps(sorted(sys.modules)))
 class Copy:
     """A copy of the package, changed and fingerprinted in a process of its own."""
 
-    def __init__(self, folder: Path, before: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, original: "Copy | None" = None) -> None:
         self.package = folder / "noise_resistance"
-        shutil.copytree(PACKAGE, self.package, ignore=shutil.ignore_patterns("__pycache__"))
-        self.before = before or self.fingerprints()
+        source = original.package if original else PACKAGE
+        shutil.copytree(source, self.package, ignore=shutil.ignore_patterns("__pycache__"))
+        self.before = original.before if original else self.fingerprints()
 
     def fingerprints(self) -> dict[str, str]:
         environment = {**os.environ, "PYTHONPATH": str(self.package.parent)}
@@ -63,14 +64,14 @@ class Copy:
 
 
 @pytest.fixture(scope="module")
-def unchanged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The fingerprints of an unchanged copy, which must not depend on the folder it is in."""
-    return Copy(tmp_path_factory.mktemp("un changed")).before
+def original(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    """A copy that stays as it is; the fingerprint must not depend on the folder it lies in."""
+    return Copy(tmp_path_factory.mktemp("or iginal"))
 
 
 @pytest.fixture
-def copy(tmp_path: Path, unchanged: dict[str, str]) -> Copy:
-    return Copy(tmp_path, unchanged)
+def copy(tmp_path: Path, original: Copy) -> Copy:
+    return Copy(tmp_path, original)
 
 
 def double_quotes_to_single(text: str) -> str:

@@ -18,7 +18,7 @@ _DIGITS = 10
 _BRIGHTEST = 16
 _TEST_EVERY = 4
 _PAIRS_SEED = 20210304
-_TRAIN_PAIRS, _TEST_PAIRS = 60, 20
+_TRAIN_PAIRS, _TEST_PAIRS = 40, 10
 
 
 def read_digits(archives: Sequence[Path] = ()) -> RawDataset:
@@ -41,7 +41,7 @@ def read_digits(archives: Sequence[Path] = ()) -> RawDataset:
 
 
 def read_digit_pairs(archives: Sequence[Path] = ()) -> RawDataset:
-    """Return pairs of digits side by side: 100 classes, 60 pairs each for training, 20 for testing.
+    """Return pairs of digits side by side: 100 classes, 40 pairs each for training, 10 for testing.
 
     The class is 10 * left + right. Training pairs are made of training digits and test pairs of
     test digits, no pair twice; the classes take turns.
