@@ -20,7 +20,7 @@ dev = PATH="$(CURDIR)/.venv-dev/bin:$$PATH" .venv-dev/bin
 # Packages of the caller's own must not shadow those of the environments.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help demo study dry-run test lint format reference environment environment-dev lock clean
+.PHONY: help demo study dry-run test lint format bench reference environment environment-dev lock clean
 
 help: ## List the targets (the default)
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -55,6 +55,9 @@ format: environment-dev ## Format the code, and mend what ruff can mend by itsel
 	$(dev)/ruff check --fix .
 	$(dev)/ruff format .
 	$(dev)/snakefmt Snakefile workflow
+
+bench: environment-dev ## Measure speed beside plain Keras: results/benchmarks/ (20 minutes; ARGS=--quick: 8)
+	$(dev)/python tests/benchmarks/bench.py $(ARGS)
 
 reference: environment-dev ## Write config/README.md from the schema
 	$(dev)/noise-resistance configuration-reference > config/README.md.new

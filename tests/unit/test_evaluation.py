@@ -1,12 +1,14 @@
 """Evaluation: every image counted once, every draw the one it claims to be."""
 
+import dataclasses
+
 import h5py
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from noise_resistance.errors import DataError
+from noise_resistance.errors import ConfigurationError, DataError
 from noise_resistance.evaluation import noise as noise_module
 from noise_resistance.evaluation.baseline import evaluate_baseline
 from noise_resistance.evaluation.engine import Evaluator, evaluate_weights
@@ -216,3 +218,64 @@ def test_noise_that_is_not_zero_at_eta_zero_is_never_published(tmp_path, trained
     with pytest.raises(DataError, match="with eta = 0 the model answers"):
         noise_module.evaluate_noise(trained, "all", 0.1, SETTINGS, path, Provenance("f"), {})
     assert not path.exists()
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_the_general_way_gives_the_folded_ones_predictions(trained, model, scope):
+    general = TrainedModel(model, trained.weights, trained.test_set)
+    ours = Evaluator(trained, scope, SETTINGS)
+    theirs = Evaluator(general, scope, SETTINGS)
+    assert set(theirs.arrays) == set(ours.arrays)
+    for noise_level, draw in ((0.0, 0), (0.2, 1), (0.2, 2)):
+        one, other = ours.evaluate(noise_level, draw), theirs.evaluate(noise_level, draw)
+        assert (one.predictions != other.predictions).mean() < 0.01
+        assert one.loss == pytest.approx(other.loss, rel=1e-3)
+
+
+def test_any_keras_classifier_can_be_evaluated(images, labels, pixel_mean):
+    """Another architecture, a Dropout's generator and a depthwise kernel included."""
+    layers = keras.layers
+    other = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.SeparableConv2D(6, 3),
+            layers.Dropout(0.5),
+            layers.Flatten(),
+            layers.Dense(5, activation="softmax"),
+        ]
+    )
+    weights = {one.path: one.numpy() for one in other.variables if "seed" not in one.path}
+    trained = TrainedModel(other, weights, ImageSet(images, labels, 5, pixel_mean, 60))
+    evaluator = Evaluator(trained, "kernels", SETTINGS)
+    assert sorted(array.variable or array.role for array in evaluator.arrays) == [
+        "depthwise_kernel",
+        "kernel",
+        "pointwise_kernel",
+    ]
+    expected = predictions_of(other, images, pixel_mean)
+    np.testing.assert_array_equal(evaluator.evaluate(0.0, 0).predictions, expected)
+    for array in evaluator.arrays:
+        w = weights[array.name]
+        noise = 0.2 * w.astype(np.float64).std() * standard_normal(array, 0, 1).numpy()
+        _variable(other, array.name).assign(w + noise)
+    expected = predictions_of(other, images, pixel_mean)
+    np.testing.assert_array_equal(evaluator.evaluate(0.2, 1).predictions, expected)
+
+
+def test_bfloat16_answers_almost_like_float32(trained):
+    low = dataclasses.replace(SETTINGS, precision="bfloat16")
+    for noise_level in (0.0, 0.1):
+        full = Evaluator(trained, "all", SETTINGS).evaluate(noise_level, 1)
+        half = Evaluator(trained, "all", low).evaluate(noise_level, 1)
+        assert (full.predictions != half.predictions).mean() < 0.1
+        assert half.loss != full.loss
+
+
+def test_what_another_model_cannot_do_is_refused(trained, model):
+    general = TrainedModel(model, trained.weights, trained.test_set)
+    low = dataclasses.replace(SETTINGS, precision="bfloat16")
+    old = dataclasses.replace(SETTINGS, variance_policy="relu_nan_to_zero")
+    with pytest.raises(ConfigurationError, match="precision bfloat16"):
+        Evaluator(general, "all", low)
+    with pytest.raises(ConfigurationError, match="relu_nan_to_zero"):
+        Evaluator(general, "all", old).evaluate(0.1, 0)

@@ -1,5 +1,7 @@
 """Training: the recipe, the same steps as plain Keras, and resuming without a trace."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -295,3 +297,35 @@ def test_seeds_differ_and_repeat(tmp_path, dataset):
     other, _ = run(tmp_path / "three", dataset, seed=8)
     assert all(np.array_equal(first[name], again[name]) for name in first)
     assert not np.array_equal(first["dense/kernel"], other["dense/kernel"])
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_a_mixed_precision_follows_float32_and_keeps_float32_weights(precision):
+    low = engine(dataclasses.replace(RECIPE, precision=precision), learning_rate=0.002)
+    full = engine(learning_rate=0.002)
+    for epoch in range(2):
+        assert low.train_epoch(epoch).loss == pytest.approx(full.train_epoch(epoch).loss, rel=0.1)
+    assert all(one.dtype == np.float32 for one in low.weights().values())
+    differing = [name for name, one in low.weights().items() if (one != full.weights()[name]).any()]
+    assert "stem_conv/kernel" in differing
+
+
+def test_mixed_float16_scales_its_loss_and_resumes_with_the_scale():
+    recipe = dataclasses.replace(RECIPE, precision="mixed_float16")
+    first, second = engine(recipe), engine(recipe)
+    first.train_epoch(0)
+    second.restore(first.state())
+    assert first.train_epoch(1) == second.train_epoch(1)
+    np.testing.assert_array_equal(first.state().optimizer, second.state().optimizer)
+
+
+def test_steps_compiled_with_xla_equal_those_without():
+    """Without augmentation: XLA's random generator gives other numbers for the same seed."""
+    recipe = dataclasses.replace(RECIPE, shift=0.0, horizontal_flip=False)
+    definition = OPTIMIZERS["adam"].definition()
+    data = split(70, 1), split(30, 2)
+    losses = [
+        Engine(NETWORK, *data, definition, 0.002, recipe, 7, xla=xla).train_epoch(0).loss
+        for xla in (True, False)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)

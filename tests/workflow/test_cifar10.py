@@ -26,7 +26,7 @@ def study(url: str, checksum: str) -> dict[str, Any]:
                 "scopes": ["kernels"],
             }
         ],
-        "training": {"epochs": 1},
+        "training": {"epochs": 4},
         "noise": {"levels": [0.1], "draws": 2},
         "datasets": {
             "cifar10": {

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from noise_resistance.evaluation.measure import Outcome, measure
+from noise_resistance.evaluation.forward import Forward, forward_of
+from noise_resistance.evaluation.measure import ImageSet, Outcome, measure
 from noise_resistance.evaluation.trained_model import TrainedModel
-from noise_resistance.models.folding import fold, forward_folded
 from noise_resistance.noise.additive import perturb, weight_deviations
 from noise_resistance.noise.scopes import arrays_in_scope
 from noise_resistance.noise.variances import VariancePolicy, variance_policy_named
@@ -15,8 +15,6 @@ from noise_resistance.study.arrays import Array
 from noise_resistance.study.noise_settings import NoiseSettings
 
 __all__ = ["Evaluator", "evaluate_weights"]
-
-_PRECISIONS = {"float32": tf.float32}
 
 
 class Evaluator:
@@ -35,12 +33,12 @@ class Evaluator:
         Raises:
             ConfigurationError: an unknown scope, policy or precision.
         """
-        self.arrays: Sequence[Array] = arrays_in_scope(scope, trained.network.arrays())
+        forward = forward_of(trained.network, settings.precision)
+        self.arrays: Sequence[Array] = arrays_in_scope(scope, forward.arrays())
         self.deviations = weight_deviations(trained.weights, self.arrays, settings.sigma_of)
         self._weights = _on_device(trained.weights)
-        self._run = self._compile(
-            trained, settings, variance_policy_named(settings.variance_policy)
-        )
+        policy = variance_policy_named(settings.variance_policy)
+        self._run = self._compile(forward, trained.test_set, settings.seed, policy)
 
     def evaluate(self, noise_level: float, draw: int) -> Outcome:
         """Measure one noisy copy.
@@ -62,18 +60,16 @@ class Evaluator:
         return _to_numpy(self._run(self._weights, tf.constant(noisy), eta, tf.constant(draw)))
 
     def _compile(
-        self, trained: TrainedModel, settings: NoiseSettings, policy: VariancePolicy
+        self, forward: Forward, test_set: ImageSet, noise_seed: int, policy: VariancePolicy
     ) -> Callable[..., Outcome]:
         def run(
             weights: Mapping[str, tf.Tensor], noisy: tf.Tensor, eta: tf.Tensor, draw: tf.Tensor
         ) -> Outcome:
             def draw_noise() -> dict[str, tf.Tensor]:
-                return perturb(
-                    weights, self.deviations, self.arrays, eta, draw, settings.seed, policy
-                )
+                return perturb(weights, self.deviations, self.arrays, eta, draw, noise_seed, policy)
 
             chosen = tf.cond(noisy, draw_noise, lambda: dict(weights))
-            return _measure_weights(trained, chosen, settings.precision, policy.zero_nan)
+            return _measure(forward, test_set, chosen, policy.zero_nan)
 
         # No Python control flow depends on a tensor, and tracing without AutoGraph is faster.
         compiled: Callable[..., Outcome] = tf.function(run, autograph=False)
@@ -89,26 +85,19 @@ def evaluate_weights(trained: TrainedModel, precision: str) -> Outcome:
 
     Returns: NumPy values.
     """
+    forward = forward_of(trained.network, precision)
 
     def run(weights: Mapping[str, tf.Tensor]) -> Outcome:
-        return _measure_weights(trained, weights, precision, zero_nan=False)
+        return _measure(forward, trained.test_set, weights, zero_nan=False)
 
     return _to_numpy(tf.function(run, autograph=False)(_on_device(trained.weights)))
 
 
-def _measure_weights(
-    trained: TrainedModel, weights: Mapping[str, tf.Tensor], precision: str, zero_nan: bool
+def _measure(
+    forward: Forward, test_set: ImageSet, weights: Mapping[str, tf.Tensor], zero_nan: bool
 ) -> Outcome:
-    """Classify the test set with these weights; to be called inside a compiled function."""
-    dtype = _PRECISIONS[precision]
-    folded = {
-        name: tf.cast(values, dtype) for name, values in fold(trained.network, weights).items()
-    }
-
-    def logits_of(images: tf.Tensor) -> tf.Tensor:
-        return forward_folded(trained.network, folded, tf.cast(images, dtype), zero_nan)
-
-    return measure(logits_of, trained.test_set)
+    prepared = forward.prepare(weights)
+    return measure(lambda images: forward.logits(prepared, images, zero_nan), test_set)
 
 
 def _on_device(weights: Mapping[str, np.ndarray]) -> dict[str, tf.Tensor]:

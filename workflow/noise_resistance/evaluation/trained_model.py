@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from noise_resistance.models.resnet import ResNet
 from noise_resistance.models.weights import read_weights
 from noise_resistance.storage.hdf5 import read_record
 
+if TYPE_CHECKING:
+    import keras
+
 __all__ = ["TrainedModel", "read_trained_model"]
 
 # Images a pass: large enough to keep every core busy, small enough for any GPU.
@@ -19,9 +23,9 @@ _BATCH_SIZE = 500
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A network, its weights by array name (float32), and its test set on the device."""
+    """A network or any Keras model, its weights by array name, and its test set on the device."""
 
-    network: ResNet
+    network: "ResNet | keras.Model"
     weights: dict[str, np.ndarray]
     test_set: ImageSet
 

@@ -8,20 +8,23 @@ import keras
 __all__ = ["AdamX", "make_optimizer"]
 
 
-def make_optimizer(definition: Mapping[str, Any], learning_rate: float) -> keras.Optimizer:
+def make_optimizer(
+    definition: Mapping[str, Any], learning_rate: float, scales_loss: bool = False
+) -> keras.Optimizer:
     """Make an optimizer.
 
     Args:
         definition: ``class``, a class of this module or of ``keras.optimizers``, and its
             ``arguments`` besides the learning rate.
         learning_rate: the initial one.
+        scales_loss: whether the loss is scaled against underflow of its gradients (float16).
     """
     name = definition["class"]
     optimizer_class = {"AdamX": AdamX}.get(name) or getattr(keras.optimizers, name)
     optimizer: keras.Optimizer = optimizer_class(
         learning_rate=learning_rate, **definition["arguments"]
     )
-    return optimizer
+    return keras.optimizers.LossScaleOptimizer(optimizer) if scales_loss else optimizer
 
 
 class AdamX(keras.optimizers.Optimizer):

@@ -16,16 +16,19 @@ class Array:
         layer: the layer's name.
         role: what it is in its layer, one of `ROLES`.
         shape: its shape.
+        variable: what Keras calls it in its layer, where that is not the role, such as
+            ``depthwise_kernel``.
     """
 
     layer: str
     role: str
     shape: tuple[int, ...]
+    variable: str = ""
 
     @property
     def name(self) -> str:
-        """Its name in files and in the noise's seed: ``<layer>/<role>``, Keras's own path."""
-        return f"{self.layer}/{self.role}"
+        """Its name in files and in the noise's seed: Keras's own path, ``<layer>/<role>``."""
+        return f"{self.layer}/{self.variable or self.role}"
 
     @property
     def moving(self) -> bool:

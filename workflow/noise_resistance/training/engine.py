@@ -21,6 +21,13 @@ __all__ = ["Engine", "EpochResult", "State"]
 
 _STEPS_A_CALL = 200
 _TEST_BATCH_SIZE = 500
+_CAST = ("kernel", "bias")
+# The type activations are computed in, and whether its range needs the loss scaled.
+_PRECISIONS = {
+    "float32": (tf.float32, False),
+    "mixed_bfloat16": (tf.bfloat16, False),
+    "mixed_float16": (tf.float16, True),
+}
 
 
 class EpochResult(NamedTuple):
@@ -66,6 +73,7 @@ class Engine:
         learning_rate: float,
         recipe: Recipe,
         seed: int,
+        xla: bool | None = None,
     ) -> None:
         """Put the data on the device and draw the initial weights.
 
@@ -77,7 +85,10 @@ class Engine:
             learning_rate: the initial learning rate.
             recipe: everything else.
             seed: the training seed: initial weights, order and augmentation.
+            xla: whether steps are compiled with XLA: by default where there is a GPU, since it is
+                slower on a CPU.
         """
+        xla = bool(tf.config.list_physical_devices("GPU")) if xla is None else xla
         self.network = network
         model = network.build(seed)
         self.pixel_mean = mean_image(train.images, recipe.subtract_pixel_mean)
@@ -85,7 +96,8 @@ class Engine:
         initial = {one.path: one.numpy() for one in model.variables}
         self._trained = _FlatArrays([one for one in network.arrays() if not one.moving], initial)
         self._moving = _FlatArrays([one for one in network.arrays() if one.moving], initial)
-        self._optimizer = make_optimizer(optimizer, learning_rate)
+        self._dtype, scales_loss = _PRECISIONS[recipe.precision]
+        self._optimizer = make_optimizer(optimizer, learning_rate, scales_loss)
         self._optimizer.build([self._trained.variable])
         self._images, self._labels = (
             tf.constant(train.images),
@@ -96,7 +108,7 @@ class Engine:
             tf.constant(test.labels.astype(np.int32)),
         )
         self._run_steps = {
-            size: tf.function(self._steps, _signature(size), autograph=False)
+            size: tf.function(self._steps, _signature(size), autograph=False, jit_compile=xla)
             for size in {recipe.batch_size, len(train.labels) % recipe.batch_size} - {0}
         }
         self._run_test = tf.function(self._count_right_test_images, autograph=False)
@@ -192,15 +204,20 @@ class Engine:
             normalize(tf.gather(self._images, chosen), self.pixel_mean), self._recipe, seed
         )
         with tf.GradientTape() as tape:
-            weights = {**self._trained.tensors(), **self._moving.tensors()}
-            logits, statistics = self.network.forward(weights, images, training=True)
+            weights = self._trained.tensors()
+            logits, statistics = self.network.forward(
+                {**self._in_precision(weights), **self._moving.tensors()},
+                tf.cast(images, self._dtype),
+                training=True,
+            )
             entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
             penalty = tf.add_n(
                 [tf.nn.l2_loss(weights[name]) for name in self.network.regularized()]
             )
             # tf.nn.l2_loss halves the sum of squares, Keras's l2 does not.
             loss = tf.reduce_mean(entropy) + 2 * self._recipe.l2 * penalty
-        gradient = tape.gradient(loss, self._trained.variable.value)
+            scaled = self._optimizer.scale_loss(loss)
+        gradient = tape.gradient(scaled, self._trained.variable.value)
         self._optimizer.apply([gradient], [self._trained.variable])
         moving = self._moving.variable.value
         moving.assign(
@@ -208,6 +225,15 @@ class Engine:
             + self._moving.flatten(statistics) * (1 - BATCHNORM_MOMENTUM)
         )
         return loss, _count_right(logits, labels)
+
+    def _in_precision(self, weights: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Cast the convolutions' arrays; BatchNorm and the dense layer stay in float32."""
+        if self._dtype == tf.float32:
+            return weights
+        cast = tf.cast(self._trained.variable.value, self._dtype)
+        low = self._trained.split(cast)
+        names = {f"{one.layer}/{role}" for one in self.network.convolutions for role in _CAST}
+        return {name: low[name] if name in names else one for name, one in weights.items()}
 
     def _count_right_test_images(self) -> tf.Tensor:
         weights = {**self._trained.tensors(), **self._moving.tensors()}
@@ -241,7 +267,11 @@ class _FlatArrays:
 
     def tensors(self) -> dict[str, tf.Tensor]:
         """Return the arrays by name, differentiable with respect to the variable."""
-        parts = tf.split(self.variable.value, [one.size for one in self._arrays])
+        return self.split(self.variable.value)
+
+    def split(self, values: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Return a vector in the variable's order as arrays by name."""
+        parts = tf.split(values, [one.size for one in self._arrays])
         return {
             one.name: tf.reshape(part, one.shape)
             for one, part in zip(self._arrays, parts, strict=True)
