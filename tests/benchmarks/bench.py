@@ -23,6 +23,7 @@ ENVIRONMENT = {
     "PYTHONPATH": str(ROOT / "workflow"),
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
 }
+Key = tuple[str, int, str]
 # Each claim: the measurement, the side that is claimed to be faster, and the side it is held to.
 RATIOS = [
     ("evaluation", "ours float32", "Keras float32"),
@@ -208,7 +209,7 @@ def print_ratio(
     )
 
 
-def values(table: pd.DataFrame, key: tuple[str, int, str]) -> pd.Series:
+def values(table: pd.DataFrame, key: Key) -> pd.Series:
     measurement, threads, side = key
     chosen = (table["measurement"] == measurement) & (table["threads"] == threads)
     return table.loc[chosen & (table["side"] == side), "value"]

@@ -21,16 +21,11 @@ from noise_resistance.study.configuration import default_noise_settings, default
 from noise_resistance.study.dataset import Dataset
 from noise_resistance.study.grid import EXPERIMENTS, Evaluation, Training
 from noise_resistance.study.noise_settings import NoiseSettings
+from noise_resistance.study.numbers import NUMBER_PATTERN, format_number
 from noise_resistance.study.optimizers import OPTIMIZERS
 from noise_resistance.study.outline import Outline
 from noise_resistance.study.outputs import figure_stems, table_stems
-from noise_resistance.study.paths import (
-    NAME_PATTERN,
-    NUMBER_PATTERN,
-    Paths,
-    format_number,
-    wildcards,
-)
+from noise_resistance.study.paths import NAME_PATTERN, Paths, wildcards
 from noise_resistance.study.recipe import Recipe
 from noise_resistance.study.seeds import derive_seed
 

@@ -39,6 +39,6 @@ def suggest(name: str, known: Iterable[str]) -> str:
     Returns: a sentence such as ``did you mean 'adam'? (known: adam, nadam)``.
     """
     names = sorted(known)
-    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
     listing = f"known: {', '.join(names)}"
     return f"did you mean '{nearest[0]}'? ({listing})" if nearest else listing

@@ -15,7 +15,8 @@ from noise_resistance.study.configuration import load
 from noise_resistance.study.fingerprint import fingerprint
 from noise_resistance.study.optimizers import optimizer_named
 from noise_resistance.study.outputs import FIGURE_FORMATS, TABLE_FORMATS, figure_stems, table_stems
-from noise_resistance.study.paths import EVALUATION, NAME_PATTERN, NUMBER_PATTERN, TRAINING
+from noise_resistance.study.numbers import NUMBER_PATTERN
+from noise_resistance.study.paths import EVALUATION, NAME_PATTERN, TRAINING
 
 # Jobs run this interpreter and this package, also where neither is installed or activated.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))

@@ -29,8 +29,8 @@ from noise_resistance.errors import DataError
 from noise_resistance.storage.files import replace_atomically, write_text
 from noise_resistance.storage.hdf5 import read_attributes
 from noise_resistance.study.grid import Experiment
+from noise_resistance.study.numbers import format_number
 from noise_resistance.study.outline import Outline
-from noise_resistance.study.paths import format_number
 
 __all__ = ["write_table1", "write_table2", "write_table3"]
 

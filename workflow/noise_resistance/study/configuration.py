@@ -17,9 +17,10 @@ from noise_resistance.study.grid import (
     trainings_of,
 )
 from noise_resistance.study.noise_settings import NoiseSettings
+from noise_resistance.study.numbers import format_number
 from noise_resistance.study.optimizers import optimizer_named
 from noise_resistance.study.outline import DatasetOutline, Outline
-from noise_resistance.study.paths import Paths, format_number
+from noise_resistance.study.paths import Paths
 from noise_resistance.study.recipe import Recipe
 from noise_resistance.study.schema import complete, section_defaults
 
@@ -174,6 +175,10 @@ def _numbers(where: str, values: Sequence[float]) -> list[float]:
 
 
 def _check_names(study: Study) -> None:
+    if not any(study.noise_levels):
+        raise ConfigurationError(
+            "configuration: noise.levels: 0 alone leaves equation (9) without a value; add a level"
+        )
     _unique("experiments: name", [experiment.name for experiment in study.experiments])
     _check_recipe(study.recipe)
     for experiment in study.experiments:

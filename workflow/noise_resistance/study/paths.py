@@ -1,37 +1,24 @@
-"""Every path of a study and every number in a path.
+"""Every path of a study.
 
 Templates hold Snakemake wildcards in braces; `fill` puts values in their place.
 """
 
 from dataclasses import dataclass
-from decimal import Decimal
 
 from noise_resistance.study.grid import Evaluation, Training
+from noise_resistance.study.numbers import format_number
 
 __all__ = [
     "EVALUATION",
     "NAME_PATTERN",
-    "NUMBER_PATTERN",
     "TRAINING",
     "Paths",
-    "format_number",
     "wildcards",
 ]
 
-NUMBER_PATTERN = r"(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?"
 NAME_PATTERN = r"[a-z][a-z0-9_]*"
 TRAINING = "{dataset}/{model}/{optimizer}/lr-{learning_rate}/seed-{seed}"
 EVALUATION = f"{TRAINING}/{{scope}}/eta-{{noise_level}}"
-
-
-def format_number(value: float) -> str:
-    """Write a number the one way it is written in paths, tables and columns: ``0.00075``.
-
-    Args:
-        value: finite, >= 0.
-    """
-    text = format(Decimal(repr(float(value))), "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from noise_resistance.models.resnet import ResNet
 from noise_resistance.models.weights import write_weights
 from noise_resistance.storage.hdf5 import Variable, write_record
 from noise_resistance.storage.provenance import Provenance
+from noise_resistance.study.numbers import format_number
 from noise_resistance.study.recipe import Recipe
 from noise_resistance.training.checkpoints import Checkpoint, CheckpointFolder
 from noise_resistance.training.engine import Engine
@@ -109,7 +110,7 @@ def _train_epoch(engine: Engine, epoch: int, request: TrainingRequest, progress:
         raise TrainingError(
             f"the loss is no longer finite at epoch {epoch + 1} of {request.recipe.epochs} "
             "with learning rate "
-            f"{request.learning_rate:g} ({request.dataset['name']}, {request.model}, "
+            f"{format_number(request.learning_rate)} ({request.dataset['name']}, {request.model}, "
             f"{request.optimizer}); "
             "write a lower learning rate, or take this one out of the study"
         )

@@ -18,9 +18,9 @@ from noise_resistance.analysis.statistics import (
     describe_interval,
 )
 from noise_resistance.analysis.summary import read_summary
+from noise_resistance.study.numbers import format_number
 from noise_resistance.study.optimizers import OPTIMIZERS
 from noise_resistance.study.outline import Outline
-from noise_resistance.study.paths import format_number
 
 __all__ = ["draw", "figure_of"]
 

@@ -21,8 +21,8 @@ from noise_resistance.analysis.statistics import (
     normalized_chance,
 )
 from noise_resistance.analysis.summary import read_summary
+from noise_resistance.study.numbers import format_number
 from noise_resistance.study.outline import Outline
-from noise_resistance.study.paths import format_number
 
 __all__ = ["draw", "figure_of"]
 
