@@ -48,6 +48,14 @@ _device = click.option(
 _threads = click.option(
     "--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads."
 )
+_places = click.option(
+    "--trainings-per-gpu",
+    "places",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Jobs that may share a GPU.",
+)
 _outline = click.option("--outline", type=_JSON, required=True, help="The study's grid, as JSON.")
 _summary = click.option("--summary", type=_FILE, required=True, help="The study's summary.h5.")
 _scope = click.option("--scope", required=True, help="Noise scope.")
@@ -135,6 +143,7 @@ def prepare_dataset(
 )
 @click.option("--history", type=_FILE, required=True, help="History file to write.")
 @_device
+@_places
 @_threads
 @_fingerprint
 def train(
@@ -142,6 +151,7 @@ def train(
     weights: Path,
     history: Path,
     device: str,
+    places: int,
     threads: int,
     fingerprint: str,
     **values: Any,
@@ -156,7 +166,7 @@ def train(
     definition = (
         values.pop("optimizer_definition") or optimizer_named(values["optimizer"]).definition()
     )
-    used = prepare_device(device, threads)
+    used = prepare_device(device, threads, places=places)
     print(f"device: {used.description}", flush=True)
 
     from noise_resistance.training.train import TrainingRequest
@@ -177,13 +187,20 @@ def train(
     "--precision", default="float32", show_default=True, help="Precision of the forward pass."
 )
 @_device
+@_places
 @_threads
 @_fingerprint
 def evaluate_baseline(
-    output: Path, precision: str, device: str, threads: int, fingerprint: str, **files: Any
+    output: Path,
+    precision: str,
+    device: str,
+    places: int,
+    threads: int,
+    fingerprint: str,
+    **files: Any,
 ) -> None:
     """Measure a trained model's accuracy without noise."""
-    provenance = _prepare_evaluation(device, threads, fingerprint)
+    provenance = _prepare_evaluation(device, places, threads, fingerprint)
 
     from noise_resistance.evaluation.baseline import evaluate_baseline as run
     from noise_resistance.evaluation.trained_model import read_trained_model
@@ -201,6 +218,7 @@ def evaluate_baseline(
 )
 @click.option("--settings", type=_JSON, help="Noise settings; the paper study's by default.")
 @_device
+@_places
 @_threads
 @_fingerprint
 def evaluate_noise(
@@ -209,12 +227,13 @@ def evaluate_noise(
     noise_level: float,
     settings: Mapping[str, Any] | None,
     device: str,
+    places: int,
     threads: int,
     fingerprint: str,
     **files: Any,
 ) -> None:
     """Measure noisy copies of a trained model at one noise level."""
-    provenance = _prepare_evaluation(device, threads, fingerprint)
+    provenance = _prepare_evaluation(device, places, threads, fingerprint)
 
     from noise_resistance.evaluation.noise import evaluate_noise as run
     from noise_resistance.evaluation.trained_model import read_trained_model
@@ -328,10 +347,10 @@ def configuration_reference() -> None:
     click.echo(write(), nl=False)
 
 
-def _prepare_evaluation(device: str, threads: int, fingerprint: str) -> Provenance:
+def _prepare_evaluation(device: str, places: int, threads: int, fingerprint: str) -> Provenance:
     from noise_resistance.devices import prepare_device
 
-    used = prepare_device(device, threads, keras=False)
+    used = prepare_device(device, threads, keras=False, places=places)
     print(f"device: {used.description}", flush=True)
     return Provenance(fingerprint, used.description)
 

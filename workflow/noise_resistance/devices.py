@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 
 from noise_resistance.errors import DeviceError
+from noise_resistance.leases import lease_gpu
 
 __all__ = ["Device", "prepare_device"]
 
@@ -21,7 +22,7 @@ class Device:
     description: str
 
 
-def prepare_device(wanted: str, threads: int, keras: bool = True) -> Device:
+def prepare_device(wanted: str, threads: int, keras: bool = True, places: int = 1) -> Device:
     """Set TensorFlow up on the device that is wanted; to be called before any other use of it.
 
     A GPU is shared safely: its memory is taken as needed, not at once. On a CPU no more than
@@ -31,6 +32,7 @@ def prepare_device(wanted: str, threads: int, keras: bool = True) -> Device:
         wanted: ``gpu``, ``cpu``, or ``auto`` (a GPU where there is one).
         threads: CPU threads to compute with.
         keras: whether the process uses Keras; without it, importing TensorFlow takes half the time.
+        places: how many processes may share a GPU.
 
     Raises:
         DeviceError: a GPU is wanted and none is visible.
@@ -38,6 +40,8 @@ def prepare_device(wanted: str, threads: int, keras: bool = True) -> Device:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     if wanted == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    elif (leased := lease_gpu(places)) is not None:
+        print(f"device: GPU {leased} of this machine", flush=True)
     if not keras:
         # TensorFlow imports Keras 3 eagerly and the legacy one, which is not installed, on demand.
         os.environ["TF_USE_LEGACY_KERAS"] = "1"

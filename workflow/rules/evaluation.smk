@@ -18,6 +18,7 @@ rule evaluate_baseline:
     resources:
         gpu=GPUS,
         device=study.device,
+        trainings_per_gpu=study.trainings_per_gpu,
     params:
         precision=study.noise.precision,
         code=fingerprint("evaluate_baseline"),
@@ -30,6 +31,7 @@ rule evaluate_baseline:
         " --precision {params.precision}"
         " --output {output:q}"
         " --device {resources.device}"
+        " --trainings-per-gpu {resources.trainings_per_gpu}"
         " --threads {threads}"
         " --fingerprint {params.code}"
 
@@ -51,6 +53,7 @@ rule evaluate_noise:
     resources:
         gpu=GPUS,
         device=study.device,
+        trainings_per_gpu=study.trainings_per_gpu,
     params:
         settings=to_json(study.noise.as_mapping()),
         code=fingerprint("evaluate_noise"),
@@ -65,5 +68,6 @@ rule evaluate_noise:
         " --settings {params.settings:q}"
         " --output {output:q}"
         " --device {resources.device}"
+        " --trainings-per-gpu {resources.trainings_per_gpu}"
         " --threads {threads}"
         " --fingerprint {params.code}"

@@ -19,6 +19,7 @@ rule train:
     resources:
         gpu=GPUS,
         device=study.device,
+        trainings_per_gpu=study.trainings_per_gpu,
     params:
         dataset_identity=lambda wildcards: to_json(dataset_of(wildcards).identity()),
         optimizer_definition=lambda wildcards: to_json(optimizer_definition(wildcards)),
@@ -37,5 +38,6 @@ rule train:
         " --weights {output.weights:q}"
         " --history {output.history:q}"
         " --device {resources.device}"
+        " --trainings-per-gpu {resources.trainings_per_gpu}"
         " --threads {threads}"
         " --fingerprint {params.code}"

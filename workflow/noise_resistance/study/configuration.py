@@ -38,6 +38,7 @@ class Study:
     experiments: tuple[Experiment, ...]
     seeds: tuple[int, ...]
     device: str
+    trainings_per_gpu: int
     recipe: Recipe
     training_threads: int
     noise_levels: tuple[float, ...]
@@ -97,6 +98,7 @@ def load(config: Mapping[str, Any]) -> Study:
         experiments=tuple(_experiment(one, noise["scopes"]) for one in values["experiments"]),
         seeds=tuple(_unique("seeds", values["seeds"])),
         device=values["device"],
+        trainings_per_gpu=values["trainings_per_gpu"],
         recipe=_recipe(training),
         training_threads=training["threads"],
         noise_levels=tuple(_numbers("noise.levels", noise["levels"])),

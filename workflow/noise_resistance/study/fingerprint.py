@@ -20,7 +20,7 @@ __all__ = ["STEPS", "fingerprint", "modules_behind"]
 
 _PACKAGE = "noise_resistance"
 _ROOT = Path(__file__).parents[1]
-_CARRIERS = ("storage", "cli", "devices", "errors", "__main__")
+_CARRIERS = ("storage", "cli", "devices", "leases", "errors", "__main__")
 
 # The module that a step runs, and the kinds of files it writes.
 STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
