@@ -217,6 +217,8 @@ class Project:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # A shell that starts in the background ignores SIGINT, and hands that down.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def create(self, **variables: str) -> subprocess.CompletedProcess:

@@ -135,4 +135,4 @@ def _array_of(variable: "keras.Variable") -> Array:
     role = "kernel" if kind.endswith("kernel") or kind == "embeddings" else kind
     if role not in ROLES:
         raise ConfigurationError(f"{variable.path}: noise has no role for such a variable")
-    return Array(layer, role, tuple(variable.shape), kind)
+    return Array(layer, role, tuple(variable.shape), "" if kind == role else kind)
