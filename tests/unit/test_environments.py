@@ -209,17 +209,20 @@ class Project:
             "CALLS": str(self.calls),
             **variables,
         }
-        return subprocess.Popen(
-            ["envs/create.sh", "envs/some.lock", ".venv"],
-            cwd=self.folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            # A shell that starts in the background ignores SIGINT, and hands that down.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
+        # A shell that starts in the background ignores SIGINT, and hands that down.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return subprocess.Popen(
+                ["envs/create.sh", "envs/some.lock", ".venv"],
+                cwd=self.folder,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def create(self, **variables: str) -> subprocess.CompletedProcess:
         process = self.start(**variables)
