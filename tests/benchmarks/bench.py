@@ -4,7 +4,6 @@ python tests/benchmarks/bench.py [--quick] [--output results/benchmarks]
 """
 
 import argparse
-import copy
 import json
 import os
 import subprocess
@@ -68,7 +67,9 @@ def main() -> None:
 
 def measure(what: str, threads: int, repeats: int, *rest: int) -> list[dict[str, object]]:
     command = [sys.executable, str(MEASURE), what, *map(str, (threads, repeats, *rest))]
-    done = subprocess.run(command, env=ENVIRONMENT, stdout=subprocess.PIPE, check=True, text=True)
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
     found: list[dict[str, object]] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -77,7 +78,13 @@ def sweep(cores: int, repeats: int) -> list[dict[str, object]]:
     """Add up trainings side by side, one thread each, as `--cores N` runs them."""
     command = [sys.executable, str(MEASURE), "training", "1", str(repeats), "32"]
     running = [
-        subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            command,
+            env=ENVIRONMENT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
         for _ in range(cores)
     ]
     tables = [pd.DataFrame(json.loads(one.communicate()[0].splitlines()[-1])) for one in running]
@@ -152,7 +159,7 @@ def planning(jobs: int) -> dict[str, object]:
     }
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "planning.yaml"
-        config.write_text(yaml.safe_dump(copy.deepcopy(study)))
+        config.write_text(yaml.safe_dump(study))
         started = time.perf_counter()
         snakemake(Path(folder), "--configfile", str(config), "--cores", "1", "-n", "--quiet")
         seconds = time.perf_counter() - started
@@ -161,7 +168,8 @@ def planning(jobs: int) -> dict[str, object]:
 
 def snakemake(folder: Path, *arguments: str) -> None:
     # The configuration files are found relative to the working directory.
-    (folder / "config").symlink_to(ROOT / "config") if not (folder / "config").exists() else None
+    if not (folder / "config").exists():
+        (folder / "config").symlink_to(ROOT / "config")
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     profile = ["--workflow-profile", str(ROOT / "profiles/default")]
     place = ["--directory", str(folder)]

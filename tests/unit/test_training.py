@@ -18,12 +18,13 @@ from noise_resistance.storage.hdf5 import Variable, read_record, write_record
 from noise_resistance.storage.provenance import Provenance
 from noise_resistance.study.optimizers import OPTIMIZERS
 from noise_resistance.study.recipe import Recipe
+from noise_resistance.study.request import TrainingRequest
 from noise_resistance.study.seeds import derive_seed
 from noise_resistance.training import train as train_module
 from noise_resistance.training.augmentation import augment, resampling_matrix
 from noise_resistance.training.engine import Engine
 from noise_resistance.training.schedules import learning_rate_at
-from noise_resistance.training.train import TrainingRequest, train
+from noise_resistance.training.train import train
 
 NETWORK = ResNet.named("resnet8", (8, 8, 1), 4)
 RECIPE = Recipe(

@@ -169,7 +169,7 @@ def train(
     used = prepare_device(device, threads, places=places)
     print(f"device: {used.description}", flush=True)
 
-    from noise_resistance.training.train import TrainingRequest
+    from noise_resistance.study.request import TrainingRequest
     from noise_resistance.training.train import train as run
 
     request = TrainingRequest(

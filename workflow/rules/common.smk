@@ -12,8 +12,9 @@ if str(PACKAGE_FOLDER) not in sys.path:
 
 from noise_resistance.errors import ConfigurationError
 from noise_resistance.study.configuration import load
+from noise_resistance.study.currency import is_current
 from noise_resistance.study.fingerprint import fingerprint
-from noise_resistance.study.optimizers import optimizer_named
+from noise_resistance.study.grid import Training
 from noise_resistance.study.outputs import FIGURE_FORMATS, TABLE_FORMATS, figure_stems, table_stems
 from noise_resistance.study.numbers import NUMBER_PATTERN
 from noise_resistance.study.paths import EVALUATION, NAME_PATTERN, TRAINING
@@ -62,8 +63,40 @@ def archive_files(wildcards):
     return expand(paths.archive, dataset=wildcards.dataset, archive=names)
 
 
-def optimizer_definition(wildcards):
-    return optimizer_named(wildcards.optimizer).definition()
+def dataset_file(wildcards):
+    return paths.dataset.format(dataset=wildcards.dataset)
+
+
+def request_of(wildcards):
+    values = wildcards.dataset, wildcards.model, wildcards.optimizer
+    training = Training(*values, float(wildcards.learning_rate), int(wildcards.seed))
+    return study.request(training)
+
+
+def dataset_unless_current(wildcards, output, kind, step, parameters):
+    # Ancient: what a training depends on is the dataset's identity, a parameter.
+    file = dataset_file(wildcards)
+    made = output.format(**wildcards)
+    if not os.path.exists(file) and is_current(made, kind, fingerprint(step), parameters):
+        return []
+    return ancient(file)
+
+
+def dataset_to_train(wildcards):
+    parameters = request_of(wildcards).parameters()
+    return dataset_unless_current(wildcards, paths.weights, "weights", "train", parameters)
+
+
+def dataset_for_baseline(wildcards):
+    parameters = {"model": wildcards.model, "precision": study.noise.precision}
+    return dataset_unless_current(
+        wildcards, paths.baseline, "baseline", "evaluate_baseline", parameters
+    )
+
+
+def dataset_for_noise(wildcards):
+    parameters = {"model": wildcards.model, **study.noise.as_mapping()}
+    return dataset_unless_current(wildcards, paths.noise, "noise", "evaluate_noise", parameters)
 
 
 def training_files(template):

@@ -3,7 +3,7 @@
 
 rule evaluate_baseline:
     input:
-        dataset=ancient(paths.dataset),
+        dataset_for_baseline,
         weights=paths.weights,
         history=paths.history,
     output:
@@ -20,11 +20,12 @@ rule evaluate_baseline:
         device=study.device,
         trainings_per_gpu=study.trainings_per_gpu,
     params:
+        dataset=dataset_file,
         precision=study.noise.precision,
         code=fingerprint("evaluate_baseline"),
     shell:
         "python -m noise_resistance --log {log:q} evaluate-baseline"
-        " --dataset {input.dataset:q}"
+        " --dataset {params.dataset:q}"
         " --model {wildcards.model}"
         " --weights {input.weights:q}"
         " --history {input.history:q}"
@@ -38,7 +39,7 @@ rule evaluate_baseline:
 
 rule evaluate_noise:
     input:
-        dataset=ancient(paths.dataset),
+        dataset_for_noise,
         weights=paths.weights,
         history=paths.history,
     output:
@@ -55,11 +56,12 @@ rule evaluate_noise:
         device=study.device,
         trainings_per_gpu=study.trainings_per_gpu,
     params:
+        dataset=dataset_file,
         settings=to_json(study.noise.as_mapping()),
         code=fingerprint("evaluate_noise"),
     shell:
         "python -m noise_resistance --log {log:q} evaluate-noise"
-        " --dataset {input.dataset:q}"
+        " --dataset {params.dataset:q}"
         " --model {wildcards.model}"
         " --weights {input.weights:q}"
         " --history {input.history:q}"

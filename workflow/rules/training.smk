@@ -3,9 +3,7 @@
 
 rule train:
     input:
-        # What a training depends on is the dataset's identity, a parameter: making the same file
-        # again makes no training stale.
-        dataset=ancient(paths.dataset),
+        dataset_to_train,
     output:
         weights=paths.weights,
         history=paths.history,
@@ -21,13 +19,14 @@ rule train:
         device=study.device,
         trainings_per_gpu=study.trainings_per_gpu,
     params:
-        dataset_identity=lambda wildcards: to_json(dataset_of(wildcards).identity()),
-        optimizer_definition=lambda wildcards: to_json(optimizer_definition(wildcards)),
+        dataset=dataset_file,
+        dataset_identity=lambda wildcards: to_json(request_of(wildcards).dataset),
+        optimizer_definition=lambda wildcards: to_json(request_of(wildcards).optimizer_definition),
         recipe=to_json(study.recipe.as_mapping()),
         code=fingerprint("train"),
     shell:
         "python -m noise_resistance --log {log:q} train"
-        " --dataset {input.dataset:q}"
+        " --dataset {params.dataset:q}"
         " --dataset-identity {params.dataset_identity:q}"
         " --model {wildcards.model}"
         " --optimizer {wildcards.optimizer}"

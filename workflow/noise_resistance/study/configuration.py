@@ -22,6 +22,7 @@ from noise_resistance.study.optimizers import optimizer_named
 from noise_resistance.study.outline import DatasetOutline, Outline
 from noise_resistance.study.paths import Paths
 from noise_resistance.study.recipe import Recipe
+from noise_resistance.study.request import TrainingRequest
 from noise_resistance.study.schema import complete, section_defaults
 
 __all__ = ["Study", "default_noise_settings", "default_recipe", "load"]
@@ -60,6 +61,18 @@ class Study:
     def evaluations(self) -> list[Evaluation]:
         """All noisy evaluations, each once."""
         return evaluations_of(self.experiments, self.seeds, self.noise_levels)
+
+    def request(self, training: Training) -> TrainingRequest:
+        """Return all that decides a training's numbers."""
+        return TrainingRequest(
+            dataset=self.catalogue[training.dataset].identity(),
+            model=training.model,
+            optimizer=training.optimizer,
+            optimizer_definition=optimizer_named(training.optimizer).definition(),
+            learning_rate=training.learning_rate,
+            seed=training.seed,
+            recipe=self.recipe,
+        )
 
     @property
     def outline(self) -> Outline:

@@ -2,10 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from noise_resistance.datasets.prepared import Split, read_split
 from noise_resistance.errors import TrainingError
@@ -14,39 +11,12 @@ from noise_resistance.models.weights import write_weights
 from noise_resistance.storage.hdf5 import Variable, write_record
 from noise_resistance.storage.provenance import Provenance
 from noise_resistance.study.numbers import format_number
-from noise_resistance.study.recipe import Recipe
+from noise_resistance.study.request import TrainingRequest
 from noise_resistance.training.checkpoints import Checkpoint, CheckpointFolder
 from noise_resistance.training.engine import Engine
 from noise_resistance.training.history import History
 
-__all__ = ["TrainingRequest", "train"]
-
-
-@dataclass(frozen=True)
-class TrainingRequest:
-    """All that decides one training's numbers.
-
-    Attributes:
-        dataset: identity of the dataset: name, version, checksums.
-        model: the model's name.
-        optimizer: the optimizer's name.
-        optimizer_definition: its Keras class and arguments.
-        learning_rate: the initial learning rate.
-        seed: the training seed.
-        recipe: everything else.
-    """
-
-    dataset: Mapping[str, Any]
-    model: str
-    optimizer: str
-    optimizer_definition: Mapping[str, Any]
-    learning_rate: float
-    seed: int
-    recipe: Recipe
-
-    def parameters(self) -> dict[str, Any]:
-        """Return plain values, for files and keys."""
-        return {**self.__dict__, "recipe": self.recipe.as_mapping()}
+__all__ = ["train"]
 
 
 def train(

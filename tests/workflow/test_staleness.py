@@ -1,0 +1,240 @@
+"""Only what is stale runs: each change of README's table, made, run, and compared job by job."""
+
+import copy
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from workspace import Run, Workspace
+
+STUDY: dict[str, Any] = {
+    "study": "stale",
+    "device": "cpu",
+    "experiments": [
+        {
+            "name": "learning_rate",
+            "datasets": ["digits"],
+            "models": ["resnet8"],
+            "learning_rates": [0.001],
+        }
+    ],
+    "training": {"epochs": 1, "schedule": [], "horizontal_flip": False},
+    "noise": {"levels": [0.1], "scopes": ["kernels"], "draws": 2},
+}
+# Each job is written as its rule and what tells it from the rule's others.
+TRAIN, BASELINE = "train {rate} {optimizer} {seed}", "evaluate_baseline {rate} {optimizer} {seed}"
+NOISE = "evaluate_noise {rate} {optimizer} {seed} {scope} {level}"
+FIGURE = {"learning_rate_figure kernels"}
+FROM_SUMMARY = {"table2", "table3 kernels"} | FIGURE
+AGGREGATES = {"summarise", "table1"} | FROM_SUMMARY
+
+
+def cell(template: str, **changes: object) -> str:
+    values = {"rate": 0.001, "optimizer": "adam", "seed": 1, "scope": "kernels", "level": 0.1}
+    return template.format(**{**values, **changes})
+
+
+def training(**changes: object) -> set[str]:
+    """One training and all that is measured on it."""
+    return {cell(template, **changes) for template in (TRAIN, BASELINE, NOISE)}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    workspace = Workspace.make(tmp_path_factory.mktemp("stale") / "finished")
+    run = workspace.snakemake(config=STUDY)
+    assert run.status == 0, run.output[-5000:]
+    assert jobs(run) == {"prepare_dataset digits"} | training() | AGGREGATES
+    return workspace
+
+
+@pytest.fixture
+def workspace(finished: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of the finished study, with its times."""
+    shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)
+    return Workspace(tmp_path / "copy")
+
+
+def jobs(run: Run) -> set[str]:
+    found = set()
+    for job in run.jobs:
+        rule, _, text = job.partition(" ")
+        values = dict(pair.split("=", 1) for pair in text.split(", ")) if text else {}
+        names = ("learning_rate", "optimizer", "seed", "scope", "noise_level")
+        if rule == "prepare_dataset":
+            names = ("dataset",)
+        elif rule == "learning_rate_figure":
+            names = ("scope",)
+        found.add(" ".join([rule, *(values[name] for name in names if name in values)]))
+    return found - {"all"}
+
+
+def rerun(workspace: Workspace, config: dict[str, Any] | None = None) -> set[str]:
+    run = workspace.snakemake(config=config or STUDY)
+    assert run.status == 0, run.output[-5000:]
+    return jobs(run)
+
+
+def changed(**sections: Any) -> dict[str, Any]:
+    """Return the study with some values replaced; a mapping is laid over a section."""
+    config = copy.deepcopy(STUDY)
+    for name, value in sections.items():
+        if name in STUDY["experiments"][0] or name == "optimizers":
+            config["experiments"][0][name] = value
+        elif isinstance(value, dict):
+            config[name] = {**config.get(name, {}), **value}
+        else:
+            config[name] = value
+    return config
+
+
+def edit(workspace: Workspace, module: str, old: str, new: str) -> None:
+    path = workspace.folder / "workflow" / "noise_resistance" / module
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1, f"{module} has {text.count(old)} times {old!r}"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_comments_docstrings_formatting_and_touched_files_run_nothing(workspace: Workspace) -> None:
+    for path in (workspace.folder / "workflow").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        head, quotes, rest = text.partition('"""')
+        path.write_text(f"# A comment.\n{head}{quotes}Changed. {rest}\n\n", encoding="utf-8")
+    for path in workspace.folder.rglob("*"):
+        if path.suffix in {".smk", ".yaml", ".h5", ".csv", ".png"} or path.name == "Snakefile":
+            path.touch()
+    assert rerun(workspace) == set()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_results_copied_without_their_times_run_nothing(workspace: Workspace, order: int) -> None:
+    """Every file gets a time of its own, in the order of the names or against it."""
+    files = sorted(path for path in workspace.folder.rglob("*") if path.is_file())
+    for number, path in enumerate(files):
+        moment = 1_700_000_000 + order * 10 * number
+        os.utime(path, (moment, moment))
+    assert rerun(workspace) == set()
+
+
+def test_a_moved_folder_runs_nothing(workspace: Workspace) -> None:
+    moved = workspace.folder.with_name("moved elsewhere")
+    workspace.folder.rename(moved)
+    assert rerun(Workspace(moved)) == set()
+
+
+def test_cores_threads_devices_and_sharing_run_nothing(workspace: Workspace) -> None:
+    config = changed(
+        training={"threads": 2}, evaluation={"threads": 2}, device="auto", trainings_per_gpu=3
+    )
+    run = workspace.snakemake("--cores=1", "--resources", "gpu=2", "mem_mb=9000", config=config)
+    assert run.status == 0, run.output[-5000:]
+    assert jobs(run) == set()
+
+
+STYLE = "analysis/figures/learning_rate.py"
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "expected"),
+    [
+        (STYLE, "Initial learning rate", "Rate", FIGURE),
+        (
+            "noise/additive.py",
+            "values = weights[array.name] + sigma",
+            "values = weights[array.name] - sigma",
+            {cell(BASELINE), cell(NOISE), "summarise"} | FROM_SUMMARY,
+        ),
+        (
+            "models/folding.py",
+            "scale = gamma * tf",
+            "scale = 1.0 * gamma * tf",
+            {cell(BASELINE), cell(NOISE), "summarise"} | FROM_SUMMARY,
+        ),
+        (
+            "training/augmentation.py",
+            "(2 * uniform[:, :2] - 1)",
+            "(1 - 2 * uniform[:, :2])",
+            training() | {"summarise"} | FROM_SUMMARY,
+        ),
+        ("devices.py", "min(threads, 2)", "min(threads, 3)", set()),
+        (
+            "study/optimizers.py",
+            '"adamx": Optimizer',
+            '"again": Optimizer',
+            {"table1"} | FROM_SUMMARY,
+        ),
+    ],
+    ids=["a plot", "noise code", "inference code", "training code", "devices", "an optimizer"],
+)
+def test_a_change_of_code_runs_what_it_decides(
+    workspace: Workspace, module: str, old: str, new: str, expected: set[str]
+) -> None:
+    edit(workspace, module, old, new)
+    assert rerun(workspace) == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (changed(noise={"draws": 3}), {cell(NOISE)} | AGGREGATES),
+        (changed(noise={"seed": 5}), {cell(NOISE), "summarise"} | FROM_SUMMARY),
+        (changed(training={"l2": 0.001}), training() | {"summarise"} | FROM_SUMMARY),
+        (changed(learning_rates=[0.001, 0.002]), training(rate=0.002) | AGGREGATES),
+        (changed(seeds=[1, 2]), training(seed=2) | AGGREGATES),
+        (changed(optimizers=["adam", "sgd"]), training(optimizer="sgd") | AGGREGATES),
+        (changed(noise={"levels": [0.1, 0.2]}), {cell(NOISE, level=0.2)} | AGGREGATES),
+        (
+            changed(noise={"scopes": ["kernels", "all"]}),
+            {cell(NOISE, scope="all"), "table3 all", "learning_rate_figure all"} | AGGREGATES,
+        ),
+    ],
+    ids=["draws", "noise seed", "recipe", "rate", "seed", "optimizer", "level", "scope"],
+)
+def test_a_change_of_the_configuration_runs_what_is_new(
+    workspace: Workspace, config: dict[str, Any], expected: set[str]
+) -> None:
+    assert rerun(workspace, config) == expected
+    assert rerun(workspace, config) == set()
+
+
+def test_a_rate_that_is_removed_and_added_back_trains_nothing(workspace: Workspace) -> None:
+    both = changed(learning_rates=[0.001, 0.002])
+    rerun(workspace, both)
+    assert rerun(workspace) == AGGREGATES
+    assert rerun(workspace, both) == AGGREGATES
+
+
+def test_a_dataset_deleted_to_save_disk_is_made_for_new_trainings_alone(
+    workspace: Workspace,
+) -> None:
+    (workspace.folder / "results/datasets/digits.h5").unlink()
+    assert rerun(workspace) == set()
+    expected = {"prepare_dataset digits"} | training(rate=0.002) | AGGREGATES
+    assert rerun(workspace, changed(learning_rates=[0.001, 0.002])) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("baseline.h5", {cell(BASELINE)}),
+        ("noise/kernels/eta-0.1.h5", {cell(NOISE)}),
+        ("history.h5", training()),
+    ],
+)
+def test_a_deleted_file_is_made_again_when_it_is_asked_for(
+    workspace: Workspace, name: str, expected: set[str]
+) -> None:
+    path = f"results/stale/trainings/digits/resnet8/adam/lr-0.001/seed-1/{name}"
+    (workspace.folder / path).unlink()
+    run = workspace.snakemake("evaluations", config=STUDY)
+    assert run.status == 0, run.output[-5000:]
+    assert jobs(run) - {"evaluations"} == (expected if name != "history.h5" else set())
+
+
+def test_two_studies_do_not_touch_each_other(workspace: Workspace) -> None:
+    other = changed(study="other")
+    assert rerun(workspace, other) == training() | AGGREGATES
+    assert rerun(workspace) == set()
+    assert rerun(workspace, other) == set()
