@@ -45,7 +45,7 @@ def main() -> None:
 
     def record(measurement: str, threads: int, unit: str, new: list[dict[str, object]]) -> None:
         rows.extend({"measurement": measurement, "threads": threads, "unit": unit} | r for r in new)
-        print(f"measured: {measurement}, {threads} threads", flush=True)
+        print(f"measured: {measurement}, threads: {threads}", flush=True)
 
     for threads in sorted({1, cores}):
         record("evaluation", threads, "images/s", measure("evaluation", threads, repeats))
@@ -187,7 +187,7 @@ def print_medians(table: pd.DataFrame) -> None:
     print("\nmedian (lowest to highest)")
     for row in medians(table).itertuples():
         spread = f"{row.median:10.2f} ({row.min:.2f} to {row.max:.2f})"
-        print(f"  {row.measurement:20} {row.threads} threads  {row.side:28} {spread}")
+        print(f"  {row.measurement:20} threads {row.threads}  {row.side:28} {spread}")
 
 
 def print_ratios(table: pd.DataFrame) -> None:
@@ -210,7 +210,7 @@ def print_ratio(
         return
     pairs = (first.reset_index(drop=True) / second.reset_index(drop=True)).dropna()
     ratio = first.median() / second.median()
-    where = f"{one[0]}, {one[1]} threads"
+    where = f"{one[0]}, threads {one[1]}"
     print(
         f"  {where:32} {one[2]:15} / {other[2]:18} {ratio:5.2f} "
         f"({pairs.min():.2f} to {pairs.max():.2f})"
@@ -228,7 +228,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     from matplotlib.figure import Figure
 
     speeds = table[table["unit"] == "images/s"].copy()
-    speeds["what"] = speeds["measurement"] + "\n" + speeds["threads"].astype(str) + " threads"
+    speeds["what"] = speeds["measurement"] + "\n" + "threads: " + speeds["threads"].astype(str)
     sides = ["Keras float32", "ours float32", "Keras bfloat16", "ours bfloat16"]
     figure = Figure(figsize=(10, 4), layout="constrained")
     axes = figure.subplots()
