@@ -1,8 +1,8 @@
 """The state of an unfinished training, kept beside its results until it is done.
 
 Snakemake deletes the declared outputs of a job that fails, so the state lives in a folder that no
-rule declares; its name is a hash of all that decides the training, so a changed training never
-meets the state of another.
+rule declares; the file's name in it is a hash of all that decides the training, so a changed
+training never meets the state of another.
 """
 
 import hashlib
@@ -84,5 +84,5 @@ class CheckpointFolder:
         )
 
     def remove(self) -> None:
-        """Delete the folder: the training is done, or starts anew."""
+        """Delete the folder: the training is done."""
         shutil.rmtree(self.folder, ignore_errors=True)

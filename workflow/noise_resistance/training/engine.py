@@ -61,7 +61,7 @@ class Engine:
 
     All arrays lie in two flat variables, those that gradients change and BatchNorm's moving
     statistics. Every optimizer here works element by element, so one update of the flat vector is
-    the same as one of each array, with a fiftieth of the operations.
+    the same as one of each array, with a fraction of the operations.
     """
 
     def __init__(
