@@ -1,0 +1,99 @@
+"""The command line: one subcommand a rule. It parses, calls, and reports errors in one line."""
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from noise_resistance.cli import analysis, datasets, evaluation, reference, training
+from noise_resistance.cli.options import FILE
+from noise_resistance.errors import NoiseResistanceError
+
+__all__ = ["main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--log",
+    type=FILE,
+    help="File for all output, TensorFlow's too; errors also go to the terminal.",
+)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="noise-resistance")
+def _commands(log: Path | None, debug: bool) -> None:
+    """Train networks at several learning rates and measure their resistance to weight noise."""
+
+
+for _module in (datasets, training, evaluation, analysis, reference):
+    for _name in _module.__all__:
+        _commands.add_command(getattr(_module, _name))
+
+
+def main() -> None:
+    """Run the command line; errors are one line and a non-zero exit status."""
+    arguments = sys.argv[1:]
+    log = _value_of("--log", arguments)
+    terminal: TextIO = sys.stderr
+    if log:
+        try:
+            terminal = _redirect_output(Path(log))
+        except OSError as error:
+            sys.exit(
+                f"error: {log}: the log cannot be written ({error.strerror}); name another "
+                "file after --log"
+            )
+    try:
+        _commands(args=arguments, standalone_mode=False, prog_name="noise-resistance")
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show(terminal)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        _report(f"error: {' '.join(error.format_message().split())}", terminal, log)
+        sys.exit(error.exit_code)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        _report("error: interrupted", terminal, log)
+        sys.exit(130)
+    except NoiseResistanceError as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        _report(f"error: {error}", terminal, log)
+        sys.exit(1)
+    except Exception as error:
+        if log or "--debug" in arguments:
+            traceback.print_exc()
+        where = f"traceback in {log}" if log else "run again with --debug for the traceback"
+        first_line = (str(error).strip().splitlines() or [""])[0]
+        _report(f"error: unexpected {type(error).__name__}: {first_line} ({where})", terminal, log)
+        sys.exit(1)
+
+
+def _value_of(option: str, arguments: list[str]) -> str | None:
+    """Find an option's value before click parses, so that even a usage error reaches the log."""
+    for index, argument in enumerate(arguments):
+        if argument == option and index + 1 < len(arguments):
+            return arguments[index + 1]
+        if argument.startswith(f"{option}="):
+            return argument.partition("=")[2]
+    return None
+
+
+def _redirect_output(log: Path) -> TextIO:
+    """Send both output streams, those of C libraries included, to a file; return the terminal."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    terminal = os.fdopen(os.dup(2), "w", encoding="utf-8")
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    return terminal
+
+
+def _report(line: str, terminal: TextIO, log: str | None) -> None:
+    print(line, file=sys.stderr, flush=True)
+    if log:
+        print(f"{line} [log: {log}]", file=terminal, flush=True)

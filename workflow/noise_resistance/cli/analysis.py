@@ -1,0 +1,117 @@
+"""Commands of the rules that make summary, tables and figures."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from noise_resistance.cli.options import (
+    FILE,
+    JSON,
+    fingerprint_option,
+    outline_from,
+    outline_option,
+    scope_option,
+    stem_option,
+    summary_option,
+)
+from noise_resistance.storage.provenance import Provenance
+
+__all__ = [
+    "learning_rate_figure",
+    "optimizer_figure",
+    "summarise",
+    "table1",
+    "table2",
+    "table3",
+    "tradeoff_figure",
+]
+
+
+@click.command()
+@outline_option
+@click.option(
+    "--csv", type=FILE, required=True, help="Tidy table to write, one row an observation."
+)
+@click.option("--hdf5", type=FILE, required=True, help="HDF5 file to write.")
+@fingerprint_option
+def summarise(outline: dict[str, Any], csv: Path, hdf5: Path, fingerprint: str) -> None:
+    """Gather all accuracies of a study."""
+    from noise_resistance.analysis.summary import summarise as run
+
+    run(outline_from(outline), csv, hdf5, Provenance(fingerprint))
+
+
+@click.command()
+@outline_option
+@click.option(
+    "--datasets", type=JSON, required=True, help="Prepared dataset files by name, as JSON."
+)
+@stem_option
+def table1(outline: dict[str, Any], datasets: dict[str, str], stem: Path) -> None:
+    """Write Table I: the models and datasets."""
+    from noise_resistance.analysis.tables import write_table1
+
+    write_table1(outline_from(outline), {name: Path(path) for name, path in datasets.items()}, stem)
+
+
+@click.command()
+@outline_option
+@summary_option
+@stem_option
+def table2(outline: dict[str, Any], summary: Path, stem: Path) -> None:
+    """Write Table II: baseline accuracies."""
+    from noise_resistance.analysis.tables import write_table2
+
+    write_table2(outline_from(outline), summary, stem)
+
+
+@click.command()
+@outline_option
+@summary_option
+@scope_option
+@stem_option
+def table3(outline: dict[str, Any], summary: Path, scope: str, stem: Path) -> None:
+    """Write Table III: average normalized accuracies."""
+    from noise_resistance.analysis.tables import write_table3
+
+    write_table3(outline_from(outline), summary, scope, stem)
+
+
+@click.command()
+@outline_option
+@summary_option
+@scope_option
+@click.option("--dataset", required=True, help="Name of the dataset.")
+@stem_option
+def learning_rate_figure(
+    outline: dict[str, Any], summary: Path, scope: str, dataset: str, stem: Path
+) -> None:
+    """Draw Figure 1 or 2: normalized accuracy by noise level."""
+    from noise_resistance.analysis.figures.learning_rate import draw
+
+    draw(outline_from(outline), summary, scope, dataset, stem)
+
+
+@click.command()
+@outline_option
+@summary_option
+@scope_option
+@stem_option
+def optimizer_figure(outline: dict[str, Any], summary: Path, scope: str, stem: Path) -> None:
+    """Draw Figure 3: baseline and average normalized accuracy by optimizer."""
+    from noise_resistance.analysis.figures.optimizer import draw
+
+    draw(outline_from(outline), summary, scope, stem)
+
+
+@click.command()
+@outline_option
+@summary_option
+@scope_option
+@stem_option
+def tradeoff_figure(outline: dict[str, Any], summary: Path, scope: str, stem: Path) -> None:
+    """Draw Figure 4: baseline and average normalized accuracy by learning rate."""
+    from noise_resistance.analysis.figures.tradeoff import draw
+
+    draw(outline_from(outline), summary, scope, stem)

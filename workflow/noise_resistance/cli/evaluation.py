@@ -1,0 +1,87 @@
+"""Commands of the rules that measure trained models."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from noise_resistance.cli.options import (
+    JSON,
+    device_option,
+    fingerprint_option,
+    places_option,
+    prepare_evaluation,
+    scope_option,
+    threads_option,
+    trained_model_options,
+)
+
+__all__ = ["evaluate_baseline", "evaluate_noise"]
+
+
+@click.command()
+@trained_model_options
+@click.option(
+    "--precision", default="float32", show_default=True, help="Precision of the forward pass."
+)
+@device_option
+@places_option
+@threads_option
+@fingerprint_option
+def evaluate_baseline(
+    output: Path,
+    precision: str,
+    device: str,
+    places: int,
+    threads: int,
+    fingerprint: str,
+    **files: Any,
+) -> None:
+    """Measure a trained model's accuracy without noise."""
+    provenance = prepare_evaluation(device, places, threads, fingerprint)
+
+    from noise_resistance.evaluation.baseline import evaluate_baseline as run
+    from noise_resistance.evaluation.trained_model import read_trained_model
+
+    trained = read_trained_model(**files)
+    accuracy = run(trained, precision, output, provenance, {"model": files["model"]})
+    print(f"baseline accuracy {100 * accuracy:.2f} %", flush=True)
+
+
+@click.command()
+@trained_model_options
+@scope_option
+@click.option(
+    "--noise-level", type=click.FloatRange(0), required=True, help="eta, a fraction (0.1, not 10)."
+)
+@click.option("--settings", type=JSON, help="Noise settings; the paper study's by default.")
+@device_option
+@places_option
+@threads_option
+@fingerprint_option
+def evaluate_noise(
+    output: Path,
+    scope: str,
+    noise_level: float,
+    settings: Mapping[str, Any] | None,
+    device: str,
+    places: int,
+    threads: int,
+    fingerprint: str,
+    **files: Any,
+) -> None:
+    """Measure noisy copies of a trained model at one noise level."""
+    provenance = prepare_evaluation(device, places, threads, fingerprint)
+
+    from noise_resistance.evaluation.noise import evaluate_noise as run
+    from noise_resistance.evaluation.trained_model import read_trained_model
+    from noise_resistance.study.configuration import default_noise_settings
+    from noise_resistance.study.noise_settings import NoiseSettings
+
+    trained = read_trained_model(**files)
+    chosen = NoiseSettings.from_mapping(settings) if settings else default_noise_settings()
+    accuracy = run(
+        trained, scope, noise_level, chosen, output, provenance, {"model": files["model"]}
+    )
+    print(f"mean accuracy of {chosen.draws} draws {100 * accuracy:.2f} %", flush=True)

@@ -1,0 +1,79 @@
+"""The command of the rule that trains."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from noise_resistance.cli.options import (
+    FILE,
+    JSON,
+    device_option,
+    fingerprint_option,
+    places_option,
+    threads_option,
+)
+from noise_resistance.storage.provenance import Provenance
+
+__all__ = ["train"]
+
+
+@click.command()
+@click.option("--dataset", type=FILE, required=True, help="Prepared dataset, HDF5.")
+@click.option(
+    "--dataset-identity",
+    type=JSON,
+    required=True,
+    help="Name, version and checksums of the dataset.",
+)
+@click.option("--model", required=True, help="Model, such as resnet20.")
+@click.option("--optimizer", required=True, help="Optimizer, such as adam.")
+@click.option(
+    "--optimizer-definition",
+    type=JSON,
+    help="Keras class and arguments; the optimizer's own by default.",
+)
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), required=True)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Training seed.")
+@click.option("--recipe", type=JSON, help="Training recipe; the paper study's by default.")
+@click.option(
+    "--weights", type=FILE, required=True, help="Weights file to write, <name>.weights.h5."
+)
+@click.option("--history", type=FILE, required=True, help="History file to write.")
+@device_option
+@places_option
+@threads_option
+@fingerprint_option
+def train(
+    dataset: Path,
+    weights: Path,
+    history: Path,
+    device: str,
+    places: int,
+    threads: int,
+    fingerprint: str,
+    **values: Any,
+) -> None:
+    """Train one model; an interrupted training goes on from its last finished epoch."""
+    from noise_resistance.devices import prepare_device
+    from noise_resistance.study.configuration import default_recipe
+    from noise_resistance.study.optimizers import optimizer_named
+    from noise_resistance.study.recipe import Recipe
+
+    recipe = values.pop("recipe")
+    definition = (
+        values.pop("optimizer_definition") or optimizer_named(values["optimizer"]).definition()
+    )
+    used = prepare_device(device, threads, places=places)
+    print(f"device: {used.description}", flush=True)
+
+    from noise_resistance.study.request import TrainingRequest
+    from noise_resistance.training.train import train as run
+
+    request = TrainingRequest(
+        dataset=values.pop("dataset_identity"),
+        optimizer_definition=definition,
+        recipe=Recipe.from_mapping(recipe) if recipe else default_recipe(),
+        **values,
+    )
+    run(request, dataset, weights, history, Provenance(fingerprint, used.description))
