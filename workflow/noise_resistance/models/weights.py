@@ -10,11 +10,9 @@ from noise_resistance.errors import DataError
 from noise_resistance.models.resnet import ResNet
 from noise_resistance.storage.files import replace_atomically
 from noise_resistance.storage.hdf5 import read_tree, stamp_tree
-from noise_resistance.study.arrays import Array
+from noise_resistance.study.arrays import Array, roles_of_layer
 
 __all__ = ["read_weights", "write_weights"]
-
-_ROLES_BY_COUNT = {2: ("kernel", "bias"), 4: ("gamma", "beta", "moving_mean", "moving_variance")}
 
 
 def write_weights(
@@ -61,7 +59,7 @@ def read_weights(path: str | Path, arrays: tuple[Array, ...]) -> dict[str, np.nd
     found: dict[str, np.ndarray] = {}
     for group, values in layers.items():
         layer = record.labels[group]
-        roles = _ROLES_BY_COUNT.get(len(values), tuple(map(str, range(len(values)))))
+        roles = roles_of_layer(len(values))
         found.update({f"{layer}/{role}": one for role, one in zip(roles, values, strict=True)})
     expected = {array.name: array.shape for array in arrays}
     shapes = {name: values.shape for name, values in found.items()}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import prod
 
-__all__ = ["ROLES", "Array"]
+__all__ = ["ROLES", "Array", "roles_of_layer"]
 
 ROLES = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
 
@@ -39,3 +39,14 @@ class Array:
     def size(self) -> int:
         """The number of its elements."""
         return prod(self.shape)
+
+
+def roles_of_layer(count: int) -> tuple[str, ...]:
+    """Return what the arrays of a saved layer are, in Keras's order; their numbers where unknown.
+
+    Args:
+        count: how many arrays the layer has.
+    """
+    if count == 2:
+        return ROLES[:2]
+    return ROLES[2:] if count == 4 else tuple(map(str, range(count)))
