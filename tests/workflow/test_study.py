@@ -3,6 +3,8 @@
 import copy
 import csv
 import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,8 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from workspace import TINY, Run, Workspace
+import xarray
+from workspace import ROOT, TINY, Run, Workspace
 
 TRAINING = "trainings/digits/resnet8/{optimizer}/lr-{rate}/seed-1"
 TRAININGS = {
@@ -18,6 +21,7 @@ TRAININGS = {
     TRAINING.format(optimizer="adam", rate="0.002"): ("kernels", "all"),
     TRAINING.format(optimizer="sgd", rate="0.001"): ("all",),
 }
+OF_CIFAR100 = {"train_coarse_labels", "test_coarse_labels", "coarse_class_name"}
 AGGREGATES = Counter(
     [
         "all",
@@ -134,6 +138,54 @@ def test_the_summary_has_one_row_an_observation(results: Path) -> None:
             assert float(row["accuracy"]) == file["accuracy"][int(row["draw"])]
         ratio = float(row["accuracy"]) / float(row["baseline_accuracy"])
         assert float(row["normalized_accuracy"]) == pytest.approx(ratio, rel=1e-12)
+
+
+def test_results_readme_describes_every_array_and_attribute_and_no_other(results: Path) -> None:
+    text = (ROOT / "results/README.md").read_text(encoding="utf-8")
+    sections = {
+        title.split()[0]: body
+        for title, body in re.findall(r"(?ms)^### (.*?)\n(.*?)(?=^###? |\Z)", text)
+    }
+    common = described_names(sections["Attributes"])
+    arrays: dict[str, set[str]] = {}
+    for path in [*results.rglob("*.h5"), *results.parent.glob("datasets/*.h5")]:
+        with h5py.File(path) as file:
+            kind = file.attrs["kind"]
+            assert common <= {*file.attrs}, path
+            further = {*file.attrs} - common - {"Conventions"}
+            assert further <= set(re.findall(r"`(\w+)`", sections[kind])), (path, further)
+            if kind != "weights":
+                arrays.setdefault(kind, set()).update(
+                    name for name in file if "units" in file[name].attrs
+                )
+    for kind, found in arrays.items():
+        assert found == described_names(sections[kind]) - (OF_CIFAR100 - found), kind
+
+
+def described_names(section: str) -> set[str]:
+    """The names in the first column of a section's Markdown table."""
+    firsts = (line.split("|")[1] for line in section.splitlines() if line.startswith("|"))
+    return {name for first in firsts for name in re.findall(r"`(\w+)`", first)}
+
+
+def test_xarray_opens_every_file(results: Path) -> None:
+    for path in [*results.rglob("*.h5"), *results.parent.glob("datasets/*.h5")]:
+        if path.name != "model.weights.h5":
+            with xarray.open_dataset(path, engine="h5netcdf") as dataset:
+                assert dataset.attrs["kind"]
+                assert all(one.attrs["description"] for one in dataset.values()), path
+
+
+def test_show_describes_every_file(made: tuple[Workspace, Run], results: Path) -> None:
+    files = sorted(results.rglob("*.h5"))
+    done = subprocess.run(
+        [sys.executable, "-m", "noise_resistance", "show", *files],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for path in files:
+        assert f"{path}\n" in done.stdout
 
 
 def test_a_training_with_a_diverging_learning_rate_says_so_and_the_others_finish(
