@@ -20,15 +20,15 @@ dev = PATH="$(CURDIR)/.venv-dev/bin:$$PATH" .venv-dev/bin
 # Packages of the caller's own must not shadow those of the environments.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help demo study dry-run test lint format bench reference environment environment-dev lock clean
+.PHONY: help demo study dry-run plan test lint format bench reference environment environment-dev lock clean
 
 help: ## List the targets (the default)
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 	@echo
 	@echo "  HARDWARE=gpu    use an NVIDIA GPU (demo, study, dry-run, environment)"
 	@echo "  CORES=N         use N cores instead of all (demo, study, dry-run)"
-	@echo "  CONFIG=FILE     use FILE instead of config/config.yaml (study, dry-run)"
-	@echo "  ARGS='...'      add arguments to the snakemake or pytest command (demo, study, dry-run, test)"
+	@echo "  CONFIG=FILE     use FILE instead of config/config.yaml (study, dry-run, plan)"
+	@echo "  ARGS='...'      add arguments to the command (demo, study, dry-run, plan, test, bench)"
 	@echo "  PYTHON=PATH     make the environment with this Python (3.11, 3.12 or 3.13)"
 
 demo: environment ## Run the study in small, on data that comes with the installation: results/demo/
@@ -39,6 +39,9 @@ study: environment ## Run the paper's study, or another with CONFIG=FILE
 
 dry-run: environment ## List the jobs that `make study` would run
 	$(snakemake) $(if $(CONFIG),--configfile $(CONFIG)) --dry-run $(ARGS)
+
+plan: environment ## Say what is done, left and stale, and how long it takes; changes nothing
+	PATH="$(abspath $(VENV))/bin:$$PATH" $(VENV)/bin/noise-resistance plan $(if $(CONFIG),--configfile $(CONFIG)) $(ARGS)
 
 test: environment-dev ## Run the tests
 	$(dev)/pytest tests/unit tests/workflow -n 2 --dist loadfile $(ARGS)

@@ -215,6 +215,27 @@ def test_a_dataset_deleted_to_save_disk_is_made_for_new_trainings_alone(
     assert rerun(workspace, changed(learning_rates=[0.001, 0.002])) == expected
 
 
+READER = "datasets/digits.py"
+
+
+def test_a_dataset_read_by_newer_code_retrains_nothing(workspace: Workspace) -> None:
+    edit(workspace, READER, "load_digits()", "load_digits(n_class=10)")
+    assert rerun(workspace) == {"prepare_dataset digits", "table1"}
+    assert rerun(workspace) == set()
+
+
+def test_a_stale_dataset_hides_nothing_that_is_missing(workspace: Workspace) -> None:
+    edit(workspace, READER, "load_digits()", "load_digits(n_class=10)")
+    expected = {"prepare_dataset digits"} | training(rate=0.002) | AGGREGATES
+    assert rerun(workspace, changed(learning_rates=[0.001, 0.002])) == expected
+
+
+def test_another_version_of_a_dataset_retrains_what_was_trained_on_it(workspace: Workspace) -> None:
+    other = {**STUDY, "datasets": {"digits": {"version": "another"}}}
+    assert rerun(workspace, other) == {"prepare_dataset digits"} | training() | AGGREGATES
+    assert rerun(workspace, other) == set()
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

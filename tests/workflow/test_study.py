@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import h5py
 import numpy as np
 import pytest
 import xarray
+import yaml
 from workspace import ROOT, TINY, Run, Workspace
 
 TRAINING = "trainings/digits/resnet8/{optimizer}/lr-{rate}/seed-1"
@@ -186,6 +188,35 @@ def test_show_describes_every_file(made: tuple[Workspace, Run], results: Path) -
     )
     for path in files:
         assert f"{path}\n" in done.stdout
+
+
+def test_plan_says_what_is_left_and_changes_nothing(made: tuple[Workspace, Run]) -> None:
+    workspace = made[0]
+    before = workspace.files("results") | workspace.files("logs")
+    assert "nothing is left to do" in plan(workspace, TINY)
+    more = copy.deepcopy(TINY)
+    more["experiments"][0]["learning_rates"] = [0.001, 0.002, 0.004]
+    text = plan(workspace, more)
+    left = {line.split()[0]: line.split()[1:3] for line in text.splitlines() if line.strip()}
+    assert left["train"] == ["3", "1"]
+    assert left["evaluate_baseline"] == ["3", "1"]
+    assert left["evaluate_noise"] == ["10", "2"]
+    assert re.search(r"time: [\d.]+ hours one after the other, [\d.]+ with 2 at once", text)
+    assert workspace.files("results") | workspace.files("logs") == before
+
+
+def plan(workspace: Workspace, config: dict[str, Any]) -> str:
+    (workspace.folder / "plan.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    command = [sys.executable, "-m", "noise_resistance", "plan", "--configfile=plan.yaml"]
+    done = subprocess.run(
+        [*command, "--at-once=2"],
+        cwd=workspace.folder,
+        env={**os.environ, "PYTHONPATH": "workflow"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
 
 
 def test_a_training_with_a_diverging_learning_rate_says_so_and_the_others_finish(

@@ -38,7 +38,7 @@ rule summarise:
 
 rule table1:
     input:
-        ancient(dataset_files().values()),
+        dataset_files().values(),
     output:
         multiext(
             f"{paths.tables}/table1",

@@ -73,30 +73,30 @@ def request_of(wildcards):
     return study.request(training)
 
 
-def dataset_unless_current(wildcards, output, kind, step, parameters):
-    # Ancient: what a training depends on is the dataset's identity, a parameter.
-    file = dataset_file(wildcards)
-    made = output.format(**wildcards)
-    if not os.path.exists(file) and is_current(made, kind, fingerprint(step), parameters):
-        return []
-    return ancient(file)
+def dataset_unless_current(wildcards, outputs, kind, step, parameters):
+    # Not `ancient`: of what depends on a job that runs through an ancient input alone, Snakemake
+    # plans nothing, not even what is missing.
+    made = [output.format(**wildcards) for output in outputs]
+    whole = all(os.path.exists(one) for one in made)
+    current = whole and is_current(made[0], kind, fingerprint(step), parameters)
+    return [] if current else dataset_file(wildcards)
 
 
 def dataset_to_train(wildcards):
     parameters = request_of(wildcards).parameters()
-    return dataset_unless_current(wildcards, paths.weights, "weights", "train", parameters)
+    outputs = [paths.weights, paths.history]
+    return dataset_unless_current(wildcards, outputs, "weights", "train", parameters)
 
 
 def dataset_for_baseline(wildcards):
     parameters = {"model": wildcards.model, "precision": study.noise.precision}
-    return dataset_unless_current(
-        wildcards, paths.baseline, "baseline", "evaluate_baseline", parameters
-    )
+    outputs = [paths.baseline]
+    return dataset_unless_current(wildcards, outputs, "baseline", "evaluate_baseline", parameters)
 
 
 def dataset_for_noise(wildcards):
     parameters = {"model": wildcards.model, **study.noise.as_mapping()}
-    return dataset_unless_current(wildcards, paths.noise, "noise", "evaluate_noise", parameters)
+    return dataset_unless_current(wildcards, [paths.noise], "noise", "evaluate_noise", parameters)
 
 
 def training_files(template):

@@ -1,8 +1,9 @@
 """Whether a file is the one that would be made now.
 
-Snakemake makes a missing input again for one job and then runs every finished job that has it as
-an input, even an ancient one. A dataset that was deleted to save disk must not retrain a study, so
-it is an input only of what is not current.
+Snakemake makes a missing or stale input again for one job and then runs every finished job that
+has it as an input. A dataset that was deleted to save disk, or prepared again by newer code, must
+not retrain a study: what a training depends on is the dataset's identity, a parameter. So the
+dataset is an input only of what is not current.
 """
 
 import json
