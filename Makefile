@@ -20,7 +20,7 @@ dev = PATH="$(CURDIR)/.venv-dev/bin:$$PATH" .venv-dev/bin
 # Packages of the caller's own must not shadow those of the environments.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help demo study dry-run plan test lint format bench reference environment environment-dev lock clean
+.PHONY: help demo study dry-run plan test test-faults lint format bench reference environment environment-dev lock clean
 
 help: ## List the targets (the default)
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -45,6 +45,9 @@ plan: environment ## Say what is done, left and stale, and how long it takes; ch
 
 test: environment-dev ## Run the tests
 	$(dev)/pytest tests/unit tests/workflow -n 2 --dist loadfile $(ARGS)
+
+test-faults: environment-dev ## Kill, damage and mislead real runs, and count what survives
+	$(dev)/pytest tests/faults -n 2 --dist loadfile $(ARGS)
 
 lint: environment-dev ## Check style, types, the direction of imports and the workflow
 	$(dev)/ruff check .

@@ -54,9 +54,7 @@ def test_a_dry_run_is_read_job_by_job_without_its_targets() -> None:
 
 
 def test_a_run_with_nothing_to_do_has_no_jobs() -> None:
-    assert (
-        jobs_left("Building DAG of jobs...\nNothing to be done (all there).\n") == []
-    )
+    assert jobs_left("Building DAG of jobs...\nNothing to be done (all there).\n") == []
 
 
 def test_reasons_are_counted_by_rule() -> None:

@@ -14,7 +14,14 @@ __all__ = [
 
 
 class NoiseResistanceError(Exception):
-    """Base of all errors whose message is meant for the user and needs no traceback."""
+    """Base of all errors whose message is meant for the user and needs no traceback.
+
+    The message is one line whatever a name in it holds: characters that do not print, line ends and
+    a terminal's control sequences among them, are shown as Python writes them.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(_printable(message))
 
 
 class ConfigurationError(NoiseResistanceError):
@@ -42,3 +49,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     nearest = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
     listing = f"known: {', '.join(names)}"
     return f"did you mean '{nearest[0]}'? ({listing})" if nearest else listing
+
+
+def _printable(message: str) -> str:
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in message)

@@ -1,0 +1,54 @@
+"""Fixtures of the fault tests, and the counts they print at the end."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "workflow"), str(HERE.parent)]
+
+from workspace import ROOT, Workspace  # noqa: E402
+
+from servers import Server  # noqa: E402
+
+SHARED_CIFAR10 = ROOT.parent / "shared/data/cifar-10-lossless-split-300x66.tar.gz"
+COUNTS: Counter[str] = Counter()
+
+
+@pytest.fixture
+def counts() -> Counter[str]:
+    """What was tried so far; a test adds what it has seen survive."""
+    return COUNTS
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """A fresh working folder."""
+    return Workspace.make(tmp_path / "work")
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """An HTTP server on loopback that misbehaves on demand."""
+    with Server() as running:
+        yield running
+
+
+@pytest.fixture
+def real_cifar10() -> bytes:
+    """Real CIFAR10 images in the official layout."""
+    if not SHARED_CIFAR10.is_file():
+        pytest.skip("real CIFAR10 images are not beside the repository, in ../shared/data")
+    return SHARED_CIFAR10.read_bytes()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.section("faults")
+    for name, count in COUNTS.items():
+        terminalreporter.line(f"{count:6d} {name}")
+    failed = terminalreporter.stats.get("failed", []) + terminalreporter.stats.get("error", [])
+    if COUNTS and not failed:
+        terminalreporter.line("nothing was lost")
