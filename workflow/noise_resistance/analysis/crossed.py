@@ -183,6 +183,4 @@ def _mean_squares(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _variance(values: np.ndarray, axis: int) -> np.ndarray:
-    return (
-        values.var(axis, ddof=1) if values.shape[axis] > 1 else np.zeros(values.mean(axis).shape)
-    )
+    return values.var(axis, ddof=1) if values.shape[axis] > 1 else np.zeros(values.mean(axis).shape)

@@ -52,7 +52,7 @@ class Table:
     """A table for people.
 
     Attributes:
-        number: Roman, as in the paper.
+        number: Roman, as in the paper; empty for a table that the paper does not have.
         name: of the file, used as the LaTeX label.
         caption: one paragraph.
         headings: the rows of the head from the top; each row spans all columns.
@@ -78,7 +78,8 @@ def to_markdown(table: Table) -> str:
     lines = [_line(first), _line([":---", *["---:" if table.wide else ":---"] * (len(first) - 1)])]
     lines += [_line([f"**{text}**" if text else "" for text in headings]) for headings in others]
     lines += [_line([_markdown_cell(cell) for cell in row]) for row in table.rows]
-    caption = f"**Table {table.number}.** {_escape(table.caption, _MARKDOWN)}"
+    number = f"**Table {table.number}.** " if table.number else ""
+    caption = number + _escape(table.caption, _MARKDOWN)
     return "\n".join([caption, "", *lines, ""])
 
 
