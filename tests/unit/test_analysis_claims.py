@@ -11,6 +11,7 @@ import pytest
 
 from noise_resistance.analysis import best_rate, claims, comparison, uncertainty
 from noise_resistance.analysis.cells import Cells
+from noise_resistance.analysis.figures import learning_rate, optimizer, style, tradeoff
 from noise_resistance.analysis.published import KEYS, published
 from noise_resistance.study.grid import Experiment
 from noise_resistance.study.outline import DatasetOutline, Outline
@@ -260,6 +261,28 @@ def test_best_rates_and_pareto_front_of_a_known_study() -> None:
 def test_a_point_is_on_the_front_unless_another_is_as_good_in_all_and_better_in_one() -> None:
     points = np.array([[1, 3], [2, 2], [2, 1], [0, 0], [2, 2]])
     assert best_rate.pareto_front(points).tolist() == [True, True, False, False, True]
+
+
+def test_figures_draw_the_papers_values_where_the_grid_has_them() -> None:
+    outline = paper_outline(seeds=1)
+    table = study_of(outline, good, good_baseline).table
+    with style.styled():
+        first = learning_rate.figure_of(table, outline, "all", "cifar10")
+        third = optimizer.figure_of(table, outline, "all")
+        fourth = tradeoff.figure_of(table, outline, "all")
+    deepest = next(axes for axes in first.axes if axes.get_title() == "ResNet56")
+    curve = next(line for line in deepest.lines if line.get_markerfacecolor() == "none")
+    assert list(curve.get_ydata()) == pytest.approx(
+        [0.9834, 0.8881, 0.8091, 0.5332, 0.2525, 0.1227]
+    )
+    hollow = [line for line in third.axes[0].lines if line.get_markerfacecolor() == "none"]
+    assert list(hollow[1].get_xdata()) == pytest.approx([0.52, 0.6, 0.6, 0.72, 0.7, 0.68])
+    hollow = [line for line in fourth.axes[0].lines if line.get_markerfacecolor() == "none"]
+    assert list(hollow[1].get_ydata()) == pytest.approx(
+        [0.7228, 0.7193, 0.7157, 0.6815, 0.6087, 0.5526]
+    )
+    for figure in (first, third, fourth):
+        assert "paper" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def test_tables_are_written_from_files_with_named_columns(tmp_path: Path) -> None:

@@ -59,9 +59,9 @@ def write(outline: Outline, summary_file: Path, scope: str, stem: Path) -> None:
         "The sweet spot: baseline accuracy and average normalized accuracy in % by learning rate, "
         f"noise scope '{scope}', ±: half of the 95 % interval. Behind best: average normalized "
         "accuracy of the row's best rate less this one's, draws paired; the best is chosen by the "
-        "same values, so its lead is on the high side. Probability: in %, that the rate is "
-        "the most resistant of its row. Front: no other rate of the row is better in one of the two and at "
-        f"least as good in the other. {covers(outline)}"
+        "same values, so its lead is on the high side. Probability: in %, that the rate is the "
+        "most resistant of its row. Front: no other rate of the row is better in one of the two "
+        f"and at least as good in the other. {covers(outline)}"
     )
     headings = (
         "Cell",

@@ -144,7 +144,8 @@ def _draw_paper(axes: Axes, printed: pd.DataFrame, rates: Sequence[float]) -> No
     looks = zip(rates, style.sequence(len(rates)), style.markers(len(rates)), strict=True)
     for rate, colour, marker in looks:
         line = printed[printed["learning_rate"] == rate].sort_values("noise_level")
-        axes.plot(line["noise_level"], line["value"], marker=marker, **style.hollow(colour))
+        if not line.empty:
+            axes.plot(line["noise_level"], line["value"], marker=marker, **style.hollow(colour))
 
 
 def _handles(rates: Sequence[float]) -> list[Line2D]:

@@ -169,13 +169,14 @@ def _draw_panel(
 
 
 def _draw_paper(axes: Axes, printed: pd.DataFrame, optimizers: tuple[str, ...]) -> None:
-    """Draw the paper's values below those of the study."""
+    """Draw the paper's values at the height of the study's."""
     columns = {"baseline": "baseline_accuracy", "average": "average_normalized_accuracy"}
-    for quantity, shift in zip(_QUANTITIES, (-0.34, 0.34), strict=True):
+    for quantity, shift in zip(_QUANTITIES, (-0.14, 0.14), strict=True):
         rows = printed[printed["quantity"] == columns[quantity]]
         heights = [optimizers.index(name) + shift for name in rows["optimizer"]]
         look = {**style.hollow(_COLOURS[quantity]), "linestyle": "none"}
-        axes.plot(rows["value"], heights, marker=_MARKERS[quantity], **look)
+        if heights:
+            axes.plot(rows["value"], heights, marker=_MARKERS[quantity], **look)
 
 
 def _handles() -> tuple[list[Artist], list[Artist]]:

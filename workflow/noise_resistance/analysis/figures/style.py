@@ -181,10 +181,10 @@ def hollow(colour: str) -> dict[str, Any]:
     """Return the look of a value that the paper prints, beside the study's in the same colour."""
     return {
         "color": colour,
-        "markerfacecolor": "white",
+        "markerfacecolor": "none",
         "markeredgecolor": colour,
         "markeredgewidth": 0.9,
-        "markersize": 4.6,
+        "markersize": 6.0,
         "linewidth": 0.8,
         "linestyle": (0, (1.5, 1.2)),
         "zorder": 3.5,

@@ -132,8 +132,9 @@ def _draw_paper(
                 & table["learning_rate"].isin(rates)
             ].sort_values("learning_rate")
             look = {**style.hollow(colour), "linestyle": _DASHES[quantity]}
-            axes.plot(line["learning_rate"], line["value"], marker=marker, **look)
-            found |= not line.empty
+            if not line.empty:
+                axes.plot(line["learning_rate"], line["value"], marker=marker, **look)
+                found = True
     return found
 
 
