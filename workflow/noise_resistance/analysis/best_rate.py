@@ -75,7 +75,7 @@ def write(outline: Outline, summary_file: Path, scope: str, stem: Path) -> None:
     table = in_percent(
         values.drop(columns="is_likeliest"), [*_VALUES, *_BEHIND, "probability_best"]
     )
-    write_listing(stem, table, caption, headings, rows)
+    write_listing(stem, table, caption, headings, rows, "lrrrrrl")
 
 
 def rates_of(cells: Cells) -> pd.DataFrame:

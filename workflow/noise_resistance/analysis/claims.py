@@ -90,7 +90,7 @@ def write(outline: Outline, summary_file: Path, stem: Path) -> None:
         f"interval. The CSV says what each statistic is. {covers(outline)}"
     )
     headings = ("Claim", "Scope", "Where", "Verdict", "Statistic")
-    write_listing(stem, in_percent(values, _NUMBERS), caption, headings, rows)
+    write_listing(stem, in_percent(values, _NUMBERS), caption, headings, rows, "plplp")
 
 
 def claims_of(cells: Cells) -> pd.DataFrame:

@@ -63,7 +63,7 @@ def write(outline: Outline, summary_file: Path, scope: str, stem: Path) -> None:
         f"where there is one. {covers(outline)}"
     )
     headings = ("Source", "Cell", "Learning rate", "Paper", "This study", "Difference", "Agrees")
-    write_listing(stem, in_percent(values, _NUMBERS), caption, headings, rows)
+    write_listing(stem, in_percent(values, _NUMBERS), caption, headings, rows, "lprrrrl")
 
 
 def compare(cells: Cells) -> pd.DataFrame:
@@ -116,6 +116,7 @@ def write_readings(outline: Outline, summary_file: Path, stem: Path) -> None:
         caption,
         headings,
         rows,
+        "lrrrr",
     )
 
 

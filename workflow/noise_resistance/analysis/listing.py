@@ -33,6 +33,7 @@ def write_listing(
     caption: str,
     headings: Sequence[str],
     rows: Sequence[Sequence[Cell | str]],
+    alignment: str,
 ) -> None:
     """Write ``.csv``, ``.md`` and ``.tex``.
 
@@ -42,11 +43,11 @@ def write_listing(
         caption: one paragraph.
         headings: of the columns for people.
         rows: their entries.
+        alignment: a letter a column, see `markup.Table`.
     """
     cells = tuple(tuple(one if isinstance(one, Cell) else Cell(one) for one in row) for row in rows)
     heading = (tuple(Heading(text) for text in headings),)
-    wide = len(headings) > 6
-    table = Table("", stem.name, caption, heading, cells, wide=wide)
+    table = Table("", stem.name, caption, heading, cells, wide=True, alignment=alignment)
     with replace_atomically(f"{stem}.csv") as temporary:
         values.to_csv(temporary, index=False)
     write_text(f"{stem}.md", to_markdown(table))

@@ -70,7 +70,7 @@ def write(outline: Outline, summary_file: Path, scope: str, stem: Path) -> None:
         "SD both",
         "Test set",
     )
-    write_listing(stem, in_percent(values, _VALUES), caption, headings, rows)
+    write_listing(stem, in_percent(values, _VALUES), caption, headings, rows, "lrrrrrr")
 
 
 def uncertainty_of(cells: Cells, images: dict[str, int]) -> pd.DataFrame:
