@@ -13,6 +13,7 @@ from noise_resistance.analysis import best_rate, claims, comparison, uncertainty
 from noise_resistance.analysis.cells import Cells
 from noise_resistance.analysis.figures import learning_rate, optimizer, style, tradeoff
 from noise_resistance.analysis.published import KEYS, published
+from noise_resistance.study import fingerprint
 from noise_resistance.study.grid import Experiment
 from noise_resistance.study.outline import DatasetOutline, Outline
 from synthetic_study import outline_of, write_study
@@ -202,6 +203,13 @@ def test_published_values_are_the_papers() -> None:
         assert text[dataset] == pytest.approx(
             TABLE3[dataset, "resnet56", "adam", 0.00075], abs=1e-4
         )
+
+
+def test_the_published_values_are_in_the_fingerprint_of_what_shows_them() -> None:
+    for step in ("comparison", "claims", "learning_rate_figure", "tradeoff_figure"):
+        assert "analysis.published" in fingerprint.modules_behind(fingerprint.STEPS[step][0])
+    assert "analysis.published" not in fingerprint.modules_behind("training.train")
+    assert "analysis.published" not in fingerprint.modules_behind("analysis.summary")
 
 
 def of(values: dict[tuple[object, ...], float], default: float) -> Callable[..., float]:
