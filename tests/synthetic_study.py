@@ -106,7 +106,10 @@ def write_study(folder: Path, outline: Outline) -> SyntheticStudy:
     }
     with contextlib.chdir(folder):
         for training, baseline in baselines.items():
-            variables = {"accuracy": Variable((), baseline, "test accuracy")}
+            variables = {
+                "accuracy": Variable((), baseline, "test accuracy"),
+                "prediction": Variable(("test_image",), np.zeros(1000, np.int64), "class"),
+            }
             write_record(paths.fill(paths.baseline, training), "baseline", variables, attributes)
         for evaluation, accuracy in accuracies.items():
             by_draw = {

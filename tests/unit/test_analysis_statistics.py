@@ -87,16 +87,28 @@ def test_one_seed_gives_students_t_over_draws() -> None:
     assert (found["low"], found["high"]) == pytest.approx((low, high))
 
 
-def test_several_seeds_give_students_t_over_their_means_each_with_its_own_baseline() -> None:
-    draws = {seed: tuple(np.random.default_rng(seed).uniform(0.2, 0.7, 5)) for seed in (1, 2, 3)}
-    baselines = {1: 0.8, 2: 0.7, 3: 0.9}
-    table = table_of({seed: {0.1: values} for seed, values in draws.items()}, baselines)
+def test_several_seeds_give_an_interval_over_seeds_and_draws_each_with_its_own_baseline() -> None:
+    # Normalized: seed 1 has 0.9, 0.5; seed 2 has 0.8, 0.2. Means 0.7, 0.5; of draws 0.85, 0.35.
+    table = table_of({1: {0.1: (0.72, 0.4)}, 2: {0.1: (0.4, 0.1)}}, {1: 0.8, 2: 0.5})
     found = statistics.normalized_accuracy(table).iloc[0]
-    by_seed = np.array([np.mean(draws[seed]) / baselines[seed] for seed in baselines])
-    low, high = stats.t.interval(0.95, 2, loc=by_seed.mean(), scale=stats.sem(by_seed))
-    assert found["value"] == pytest.approx(by_seed.mean())
-    assert (found["low"], found["high"]) == pytest.approx((low, high))
-    assert (found["seeds"], found["draws"]) == (3, 5)
+    # Mean squares: seeds 2 * 0.02 = 0.04, draws 2 * 0.125 = 0.25, remainder 4 * 0.05^2 = 0.01.
+    variance = (0.04 + 0.25 - 0.01) / 4
+    freedom = (0.04 + 0.25 - 0.01) ** 2 / (0.04**2 + 0.25**2)
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(variance)
+    assert found["value"] == pytest.approx(0.6)
+    assert (found["low"], found["high"]) == pytest.approx((0.6 - half, 0.6 + half))
+    assert (found["seeds"], found["draws"]) == (2, 2)
+
+
+def test_a_difference_is_paired_over_draws_and_not_over_seeds() -> None:
+    generator = np.random.default_rng(5)
+    draws, seeds = generator.normal(0, 0.3, 8), generator.normal(0, 0.01, (2, 4, 1))
+    first, second = 0.6 + draws + seeds[0], 0.5 + draws + seeds[1]
+    value, low, high = statistics.difference(first, second)
+    # What is common to all draws is gone; Welch's interval over the seeds' means is left.
+    welch = stats.ttest_ind(first.mean(1), second.mean(1), equal_var=False)
+    assert value == pytest.approx(first.mean() - second.mean())
+    assert (low, high) == pytest.approx(tuple(welch.confidence_interval(0.95)))
 
 
 def test_a_baseline_has_an_interval_only_over_seeds() -> None:
@@ -147,5 +159,6 @@ def test_chance_is_one_over_the_classes_over_the_baseline() -> None:
 
 def test_captions_are_told_what_an_interval_covers() -> None:
     assert statistics.describe_interval(1, 25) == "95 % interval over draws"
-    assert statistics.describe_interval(3, 25) == "95 % interval over seeds"
+    assert statistics.describe_interval(3, 25) == "95 % interval over seeds and draws"
+    assert statistics.describe_interval(3, 1) == "95 % interval over seeds"
     assert statistics.describe_interval(1, 1) == ""

@@ -250,6 +250,17 @@ def test_markup_escapes_what_markdown_and_latex_would_read_as_commands() -> None
     assert r"| \[1\] | **±1 η ± 0.1** |" in to_markdown(table)
 
 
+def test_long_tables_go_on_over_pages_and_text_columns_break() -> None:
+    rows = tuple((Cell(f"row {index}"), Cell("1")) for index in range(40))
+    table = Table("", "t", "c", ((Heading("a"), Heading("b")),), rows, alignment="pr")
+    text = to_latex(table)
+    assert text.count(r"\begin{longtable}") == text.count(r"\end{longtable}") == 1
+    assert r"p{0.24\textwidth}r}" in text
+    assert r"\endhead" in text
+    assert to_markdown(table).splitlines()[3] == "| :--- | ---: |"
+    assert to_markdown(table).startswith("c\n"), "no number where the paper has none"
+
+
 def test_a_cell_without_a_value_is_a_hole(
     study: SyntheticStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

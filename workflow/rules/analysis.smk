@@ -6,6 +6,11 @@ localrules:
     table1,
     table2,
     table3,
+    uncertainty,
+    best_rate,
+    comparison,
+    readings,
+    claims,
     learning_rate_figure,
     optimizer_figure,
     tradeoff_figure,
@@ -110,6 +115,135 @@ rule table3:
         " --outline {params.outline:q}"
         " --summary {input:q}"
         " --scope {wildcards.scope}"
+        " --stem {params.stem:q}"
+
+
+rule uncertainty:
+    input:
+        training_files(paths.baseline),
+        summary=SUMMARY,
+    output:
+        multiext(
+            f"{paths.tables}/uncertainty-{{scope}}",
+            csv=".csv",
+            md=".md",
+            tex=".tex",
+        ),
+    log:
+        f"{paths.logs}/uncertainty/{{scope}}.log",
+    conda:
+        CONDA_ENVIRONMENT
+    params:
+        outline=OUTLINE,
+        stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
+        code=fingerprint("uncertainty"),
+    shell:
+        "python -m noise_resistance --log {log:q} uncertainty"
+        " --outline {params.outline:q}"
+        " --summary {input.summary:q}"
+        " --scope {wildcards.scope}"
+        " --stem {params.stem:q}"
+
+
+rule best_rate:
+    input:
+        SUMMARY,
+    output:
+        multiext(
+            f"{paths.tables}/best_rate-{{scope}}",
+            csv=".csv",
+            md=".md",
+            tex=".tex",
+        ),
+    log:
+        f"{paths.logs}/best_rate/{{scope}}.log",
+    conda:
+        CONDA_ENVIRONMENT
+    params:
+        outline=OUTLINE,
+        stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
+        code=fingerprint("best_rate"),
+    shell:
+        "python -m noise_resistance --log {log:q} best-rate"
+        " --outline {params.outline:q}"
+        " --summary {input:q}"
+        " --scope {wildcards.scope}"
+        " --stem {params.stem:q}"
+
+
+rule comparison:
+    input:
+        SUMMARY,
+    output:
+        multiext(
+            f"{paths.tables}/comparison-{{scope}}",
+            csv=".csv",
+            md=".md",
+            tex=".tex",
+        ),
+    log:
+        f"{paths.logs}/comparison/{{scope}}.log",
+    conda:
+        CONDA_ENVIRONMENT
+    params:
+        outline=OUTLINE,
+        stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
+        code=fingerprint("comparison"),
+    shell:
+        "python -m noise_resistance --log {log:q} comparison"
+        " --outline {params.outline:q}"
+        " --summary {input:q}"
+        " --scope {wildcards.scope}"
+        " --stem {params.stem:q}"
+
+
+rule readings:
+    input:
+        SUMMARY,
+    output:
+        multiext(
+            f"{paths.tables}/readings",
+            csv=".csv",
+            md=".md",
+            tex=".tex",
+        ),
+    log:
+        f"{paths.logs}/readings.log",
+    conda:
+        CONDA_ENVIRONMENT
+    params:
+        outline=OUTLINE,
+        stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
+        code=fingerprint("readings"),
+    shell:
+        "python -m noise_resistance --log {log:q} readings"
+        " --outline {params.outline:q}"
+        " --summary {input:q}"
+        " --stem {params.stem:q}"
+
+
+rule claims:
+    input:
+        SUMMARY,
+    output:
+        multiext(
+            f"{paths.tables}/claims",
+            csv=".csv",
+            md=".md",
+            tex=".tex",
+        ),
+    log:
+        f"{paths.logs}/claims.log",
+    conda:
+        CONDA_ENVIRONMENT
+    params:
+        outline=OUTLINE,
+        stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
+        code=fingerprint("claims"),
+    shell:
+        "python -m noise_resistance --log {log:q} claims"
+        " --outline {params.outline:q}"
+        " --summary {input:q}"
         " --stem {params.stem:q}"
 
 

@@ -21,6 +21,8 @@ _LATEX = {
     "×": r"$\times$",
     "η": r"$\eta$",
 }
+_TEXT_COLUMN = r">{\raggedright\arraybackslash}p{0.24\textwidth}"
+_ROWS_OF_A_PAGE = 30  # of rows that can take two lines each
 _MARKDOWN = {character: f"\\{character}" for character in "\\|*_`[]<>"}
 
 
@@ -52,12 +54,14 @@ class Table:
     """A table for people.
 
     Attributes:
-        number: Roman, as in the paper.
+        number: Roman, as in the paper; empty for a table that the paper does not have.
         name: of the file, used as the LaTeX label.
         caption: one paragraph.
         headings: the rows of the head from the top; each row spans all columns.
         rows: entries, as many in each as there are columns; the first names the row.
         wide: whether it takes both columns of a two-column page.
+        alignment: a letter a column, ``l``, ``r`` or ``p`` (text that breaks in LaTeX); by default
+            the first is left, the others right in wide tables.
     """
 
     number: str
@@ -66,6 +70,12 @@ class Table:
     headings: tuple[tuple[Heading, ...], ...]
     rows: tuple[tuple[Cell, ...], ...]
     wide: bool = False
+    alignment: str = ""
+
+    def columns(self) -> str:
+        """Return the alignment of each column."""
+        count = sum(one.span for one in self.headings[0])
+        return self.alignment or "l" + ("r" if self.wide else "l") * (count - 1)
 
 
 def to_markdown(table: Table) -> str:
@@ -75,10 +85,11 @@ def to_markdown(table: Table) -> str:
     and further rows of headings are bold rows of the body.
     """
     first, *others = [_spread_out(headings) for headings in table.headings]
-    lines = [_line(first), _line([":---", *["---:" if table.wide else ":---"] * (len(first) - 1)])]
+    lines = [_line(first), _line(["---:" if one == "r" else ":---" for one in table.columns()])]
     lines += [_line([f"**{text}**" if text else "" for text in headings]) for headings in others]
     lines += [_line([_markdown_cell(cell) for cell in row]) for row in table.rows]
-    caption = f"**Table {table.number}.** {_escape(table.caption, _MARKDOWN)}"
+    number = f"**Table {table.number}.** " if table.number else ""
+    caption = number + _escape(table.caption, _MARKDOWN)
     return "\n".join([caption, "", *lines, ""])
 
 
@@ -88,11 +99,11 @@ def to_latex(table: Table) -> str:
     An interval's half-width stands below its value, so that twelve columns fit on a page.
     """
     environment = "table*" if table.wide else "table"
-    alignment = "l" + ("r" if table.wide else "l") * (
-        sum(one.span for one in table.headings[0]) - 1
-    )
+    alignment = table.columns().replace("p", _TEXT_COLUMN)
+    if len(table.rows) > _ROWS_OF_A_PAGE:
+        return _long_table(table, alignment)
     lines = [
-        r"% needs \usepackage{booktabs}",
+        rf"% needs \usepackage{{{'array,' if table.alignment else ''}booktabs}}",
         rf"\begin{{{environment}}}",
         r"\centering",
         r"\footnotesize",
@@ -107,6 +118,25 @@ def to_latex(table: Table) -> str:
         r"\bottomrule",
         r"\end{tabular}",
         rf"\end{{{environment}}}",
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _long_table(table: Table, alignment: str) -> str:
+    """Write a table that goes on over pages; it is not a float and needs one column."""
+    lines = [
+        r"% needs \usepackage{array,booktabs,longtable}",
+        r"{\footnotesize\setlength{\tabcolsep}{3pt}",
+        rf"\begin{{longtable}}{{{alignment}}}",
+        rf"\caption{{{_escape(table.caption, _LATEX)}}}",
+        rf"\label{{tab:{table.name.replace('_', '-')}}}\\",
+        r"\toprule",
+        *[line for headings in table.headings for line in _latex_headings(headings)],
+        r"\midrule",
+        r"\endhead",
+        *[line for row in table.rows for line in _latex_row(row)],
+        r"\bottomrule",
+        r"\end{longtable}}",
     ]
     return "\n".join([*lines, ""])
 

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+
+from noise_resistance.analysis.crossed import contrast
 
 __all__ = [
     "CELL",
@@ -25,11 +26,14 @@ __all__ = [
     "TRAINING_CELL",
     "accuracy",
     "average_normalized_accuracy",
+    "averages",
     "baseline_accuracy",
     "describe_interval",
+    "difference",
     "estimate",
     "normalized_accuracy",
     "normalized_chance",
+    "values_by",
 ]
 
 CONFIDENCE = 0.95
@@ -40,10 +44,10 @@ CELL = [*TRAINING_CELL, "scope"]
 def estimate(values: np.ndarray) -> tuple[float, float, float]:
     """Return the mean of a quantity and its 95 % interval: the one place that decides the method.
 
-    With one seed the interval is Student's t over draws: it says how exactly N draws of noise
-    measure this one trained network, and nothing of how another training would have turned out.
-    With several seeds it is Student's t over the seeds' means: it covers the trainings, for the N
-    draws at hand. What the draws have in common over seeds (z is the same for all) is not in it.
+    The interval is for the mean over all trainings of this kind and all draws of noise: seeds and
+    draws are crossed random effects (`analysis.crossed.contrast`). With one seed it covers draws
+    only: how exactly N draws measure this one trained network, and nothing of how another training
+    would have turned out. With one draw, as for a baseline, it is Student's t over seeds.
 
     Args:
         values: by (seed, draw), complete.
@@ -52,20 +56,30 @@ def estimate(values: np.ndarray) -> tuple[float, float, float]:
         mean, lower and upper limit; the limits are NaN where fewer than two values are there to
         tell the spread from. Limits can lie outside of [0, 1]: they are not cut.
     """
-    by_seed = values.mean(axis=1)
-    sample = by_seed if len(by_seed) > 1 else values[0]
-    mean = float(by_seed.mean())
-    if len(sample) < 2:
-        return mean, float("nan"), float("nan")
-    error = sample.std(ddof=1) / np.sqrt(len(sample))
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(sample) - 1) * error)
-    return mean, mean - half, mean + half
+    one = contrast(values[np.newaxis], np.ones(1))
+    low, high = one.limits(CONFIDENCE)
+    return float(one.value), float(low), float(high)
+
+
+def difference(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
+    """Return the difference of two cells' means and its 95 % interval.
+
+    Draws are paired, since draw 7 is the same z for both; seeds are not, since two trainings that
+    bear the same seed are different trainings.
+
+    Args:
+        first: by (seed, draw), complete.
+        second: the same seeds and draws, of the cell that is subtracted.
+    """
+    one = contrast(np.stack([first, second]), np.array([1.0, -1.0]))
+    low, high = one.limits(CONFIDENCE)
+    return float(one.value), float(low), float(high)
 
 
 def describe_interval(seeds: int, draws: int) -> str:
     """Say what the intervals of `estimate` cover, for captions; empty where there are none."""
     if seeds > 1:
-        return "95 % interval over seeds"
+        return f"95 % interval over {'seeds and draws' if draws > 1 else 'seeds'}"
     return "95 % interval over draws" if draws > 1 else ""
 
 
@@ -101,12 +115,23 @@ def average_normalized_accuracy(table: pd.DataFrame, noise_levels: Iterable[floa
         table: the tidy table.
         noise_levels: those of the study; a cell without one of them is NaN.
     """
+    return _in_order_of(table, _estimates(averages(table, noise_levels), CELL, "average"))
+
+
+def averages(
+    table: pd.DataFrame, noise_levels: Iterable[float], column: str = "normalized_accuracy"
+) -> pd.DataFrame:
+    """Return equation (9) of each draw: `CELL`, ``seed``, ``draw`` and ``average``.
+
+    Args:
+        table: the tidy table.
+        noise_levels: those of the study; a draw without one of them is NaN.
+        column: what is averaged.
+    """
     levels = [level for level in noise_levels if level != 0]
-    keys = [*CELL, "seed", "draw"]
-    by_level = table.pivot(index=keys, columns="noise_level", values="normalized_accuracy")
+    by_level = table.pivot(index=[*CELL, "seed", "draw"], columns="noise_level", values=column)
     average = by_level.reindex(columns=levels).mean(axis=1, skipna=False)
-    averages = average.rename("average").reset_index()
-    return _in_order_of(table, _estimates(averages, CELL, "average"))
+    return average.rename("average").reset_index()
 
 
 def normalized_chance(classes: int, baseline: float) -> float:
@@ -114,12 +139,22 @@ def normalized_chance(classes: int, baseline: float) -> float:
     return 1 / classes / baseline
 
 
-def _estimates(table: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
+def values_by(
+    table: pd.DataFrame, keys: Sequence[str], column: str
+) -> dict[tuple[Any, ...], np.ndarray]:
+    """Return a column by (seed, draw) for each value of the keys; NaN where one is missing."""
     all_seeds, all_draws = table["seed"].unique(), table["draw"].unique()
+    return {
+        key: group.pivot(index="seed", columns="draw", values=column)
+        .reindex(index=all_seeds, columns=all_draws)
+        .to_numpy(dtype=np.float64)
+        for key, group in table.groupby(list(keys), sort=False)
+    }
+
+
+def _estimates(table: pd.DataFrame, keys: Sequence[str], column: str) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
-    for key, group in table.groupby(list(keys), sort=False):
-        by_draw = group.pivot(index="seed", columns="draw", values=column)
-        values = by_draw.reindex(index=all_seeds, columns=all_draws).to_numpy(dtype=np.float64)
+    for key, values in values_by(table, keys, column).items():
         value, low, high = estimate(values)
         of_group = dict(zip(keys, key, strict=True))
         seeds, draws = values.shape

@@ -18,13 +18,18 @@ from noise_resistance.cli.options import (
 from noise_resistance.storage.provenance import Provenance
 
 __all__ = [
+    "best_rate",
+    "claims",
+    "comparison",
     "learning_rate_figure",
     "optimizer_figure",
+    "readings",
     "summarise",
     "table1",
     "table2",
     "table3",
     "tradeoff_figure",
+    "uncertainty",
 ]
 
 
@@ -76,6 +81,64 @@ def table3(outline: dict[str, Any], summary: Path, scope: str, stem: Path) -> No
     from noise_resistance.analysis.tables import write_table3
 
     write_table3(outline_from(outline), summary, scope, stem)
+
+
+@click.command()
+@outline_option
+@summary_option
+@scope_option
+@stem_option
+def uncertainty(outline: dict[str, Any], summary: Path, scope: str, stem: Path) -> None:
+    """Write how sure each average normalized accuracy is."""
+    from noise_resistance.analysis.uncertainty import write as run
+
+    run(outline_from(outline), summary, scope, stem)
+
+
+@click.command()
+@outline_option
+@summary_option
+@scope_option
+@stem_option
+def best_rate(outline: dict[str, Any], summary: Path, scope: str, stem: Path) -> None:
+    """Write how likely each learning rate is the best, and the sweet spot."""
+    from noise_resistance.analysis.best_rate import write as run
+
+    run(outline_from(outline), summary, scope, stem)
+
+
+@click.command()
+@outline_option
+@summary_option
+@scope_option
+@stem_option
+def comparison(outline: dict[str, Any], summary: Path, scope: str, stem: Path) -> None:
+    """Write the paper's values beside the study's."""
+    from noise_resistance.analysis.comparison import write as run
+
+    run(outline_from(outline), summary, scope, stem)
+
+
+@click.command()
+@outline_option
+@summary_option
+@stem_option
+def readings(outline: dict[str, Any], summary: Path, stem: Path) -> None:
+    """Write which noise scope comes nearest to the paper."""
+    from noise_resistance.analysis.comparison import write_readings
+
+    write_readings(outline_from(outline), summary, stem)
+
+
+@click.command()
+@outline_option
+@summary_option
+@stem_option
+def claims(outline: dict[str, Any], summary: Path, stem: Path) -> None:
+    """Write which of the paper's claims hold in the study."""
+    from noise_resistance.analysis.claims import write as run
+
+    run(outline_from(outline), summary, stem)
 
 
 @click.command()

@@ -2,20 +2,32 @@
 
 from noise_resistance.study.outline import Outline
 
-__all__ = ["FIGURE_FORMATS", "TABLE_FORMATS", "figure_stems", "table_stems"]
+__all__ = [
+    "FIGURE_FORMATS",
+    "SCOPE_TABLES",
+    "STUDY_TABLES",
+    "TABLE_FORMATS",
+    "figure_stems",
+    "table_stems",
+]
 
 TABLE_FORMATS = ("csv", "md", "tex")
+SCOPE_TABLES = ("uncertainty", "best_rate", "comparison")
+STUDY_TABLES = ("readings", "claims")
 FIGURE_FORMATS = ("png", "svg", "pdf")
 
 
 def table_stems(outline: Outline) -> list[str]:
-    """Return ``table1``, ``table2`` and ``table3-<scope>``, where the study has what they show."""
+    """Return ``table1``, ``table2`` and ``table3-<scope>``, where the study has what they show.
+
+    After them come those the paper does not have: `SCOPE_TABLES` by scope and `STUDY_TABLES`.
+    """
     experiment = outline.experiment("learning_rate")
-    return (
-        ["table1", "table2", *(f"table3-{scope}" for scope in experiment.scopes)]
-        if experiment
-        else []
-    )
+    if not experiment:
+        return []
+    stems = ["table1", "table2", *(f"table3-{scope}" for scope in experiment.scopes)]
+    stems += [f"{table}-{scope}" for table in SCOPE_TABLES for scope in experiment.scopes]
+    return [*stems, *STUDY_TABLES]
 
 
 def figure_stems(outline: Outline) -> list[str]:

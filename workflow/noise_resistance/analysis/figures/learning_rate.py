@@ -18,6 +18,7 @@ from noise_resistance.analysis.labels import (
     row_titles,
     scope_of,
 )
+from noise_resistance.analysis.published import published
 from noise_resistance.analysis.statistics import (
     baseline_accuracy,
     describe_interval,
@@ -71,12 +72,16 @@ def figure_of(table: pd.DataFrame, outline: Outline, scope: str, dataset: str) -
     ]
     normalized, baselines = _with_clean_models(normalized_accuracy(table)), baseline_accuracy(table)
     panels = row_titles(experiment)
+    in_paper = published("normalized_accuracy")
+    in_paper = in_paper[(in_paper["dataset"] == dataset) & in_paper["learning_rate"].isin(rates)]
+    is_printed = any(len(_of(in_paper, pair)) for pair in panels)
     figure, grid = style.new_figure(len(panels), panel_height=2.0, extra_height=0.9)
     for axes, (pair, title) in zip(grid, panels.items(), strict=True):
         _draw_panel(axes, _of(normalized, pair), rates)
         baseline = float(_of(baselines, pair)["value"].mean())
         axes.axhline(normalized_chance(outline.datasets[dataset].classes, baseline), **style.CHANCE)
         axes.set_title(title)
+        _draw_paper(axes, _of(in_paper, pair), rates)
     grid[0].set_ylim(0, style.room_for(normalized["value"]))
     grid[0].xaxis.set_major_locator(MaxNLocator(5))
     horizontal = r"Noise form factor $\eta$ ($\sigma_{\mathrm{noise}}\,/\,\sigma_w$)"
@@ -91,7 +96,9 @@ def figure_of(table: pd.DataFrame, outline: Outline, scope: str, dataset: str) -
             f"band: {interval}" if interval else "",
         ],
     )
-    style.legend(figure, _handles(rates), title="Initial learning rate")
+    style.legend(
+        figure, [*_handles(rates), *[style.paper_key()] * is_printed], title="Initial learning rate"
+    )
     return figure
 
 
@@ -130,6 +137,15 @@ def _draw_panel(axes: Axes, normalized: pd.DataFrame, rates: Sequence[float]) ->
         legend=False,
         ax=axes,
     )
+
+
+def _draw_paper(axes: Axes, printed: pd.DataFrame, rates: Sequence[float]) -> None:
+    """Draw the values that the paper's text prints."""
+    looks = zip(rates, style.sequence(len(rates)), style.markers(len(rates)), strict=True)
+    for rate, colour, marker in looks:
+        line = printed[printed["learning_rate"] == rate].sort_values("noise_level")
+        if not line.empty:
+            axes.plot(line["noise_level"], line["value"], marker=marker, **style.hollow(colour))
 
 
 def _handles(rates: Sequence[float]) -> list[Line2D]:

@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 
 from noise_resistance.analysis.figures import style
 from noise_resistance.analysis.labels import describe_run, experiment_named, model_title, scope_of
+from noise_resistance.analysis.published import published
 from noise_resistance.analysis.statistics import (
     average_normalized_accuracy,
     baseline_accuracy,
@@ -73,6 +74,8 @@ def figure_of(table: pd.DataFrame, outline: Outline, scope: str) -> Figure:
     figure, grid = style.new_figure(
         len(panels), panel_height=0.3 + 0.27 * len(optimizers), extra_height=0.95
     )
+    printed = published(source="Figure 3")
+    is_printed = False
     for axes, (dataset, model, rate) in zip(grid, panels, strict=True):
         here = (
             (values["dataset"] == dataset)
@@ -80,6 +83,14 @@ def figure_of(table: pd.DataFrame, outline: Outline, scope: str) -> Figure:
             & (values["learning_rate"] == rate)
         )
         _draw_panel(axes, values[here], optimizers, outline.datasets[dataset].classes)
+        paper = printed[
+            (printed["dataset"] == dataset)
+            & (printed["model"] == model)
+            & (printed["learning_rate"] == rate)
+            & printed["optimizer"].isin(optimizers)
+        ]
+        is_printed |= not paper.empty
+        _draw_paper(axes, paper, optimizers)
         several = len(experiment.learning_rates) > 1
         parts = [
             model_title(model),
@@ -100,7 +111,9 @@ def figure_of(table: pd.DataFrame, outline: Outline, scope: str) -> Figure:
             f"bar: {interval}" if interval else "",
         ],
     )
-    style.legend(figure, *_handles())
+    quantities, others = _handles()
+    paper_keys = [style.paper_key()] * is_printed
+    style.legend(figure, quantities, [*others, *paper_keys])
     return figure
 
 
@@ -153,6 +166,17 @@ def _draw_panel(
     axes.set_yticks(range(len(order)), [OPTIMIZERS[name].label for name in order])
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
+
+
+def _draw_paper(axes: Axes, printed: pd.DataFrame, optimizers: tuple[str, ...]) -> None:
+    """Draw the paper's values at the height of the study's."""
+    columns = {"baseline": "baseline_accuracy", "average": "average_normalized_accuracy"}
+    for quantity, shift in zip(_QUANTITIES, (-0.14, 0.14), strict=True):
+        rows = printed[printed["quantity"] == columns[quantity]]
+        heights = [optimizers.index(name) + shift for name in rows["optimizer"]]
+        look = {**style.hollow(_COLOURS[quantity]), "linestyle": "none"}
+        if heights:
+            axes.plot(rows["value"], heights, marker=_MARKERS[quantity], **look)
 
 
 def _handles() -> tuple[list[Artist], list[Artist]]:

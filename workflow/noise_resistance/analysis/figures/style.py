@@ -21,11 +21,13 @@ __all__ = [
     "SMALL",
     "band",
     "categories",
+    "hollow",
     "key",
     "label_axes",
     "legend",
     "markers",
     "new_figure",
+    "paper_key",
     "room_for",
     "save",
     "sequence",
@@ -173,6 +175,25 @@ def key(label: str, **look: Any) -> Line2D:
     return Line2D(
         [], [], label=label, **{"markeredgecolor": "white", "markeredgewidth": 0.4, **look}
     )
+
+
+def hollow(colour: str) -> dict[str, Any]:
+    """Return the look of a value that the paper prints, beside the study's in the same colour."""
+    return {
+        "color": colour,
+        "markerfacecolor": "none",
+        "markeredgecolor": colour,
+        "markeredgewidth": 0.9,
+        "markersize": 6.0,
+        "linewidth": 0.8,
+        "linestyle": (0, (1.5, 1.2)),
+        "zorder": 3.5,
+    }
+
+
+def paper_key(marker: str = "o") -> Line2D:
+    """Make the legend's entry of the values that the paper prints."""
+    return key("paper", **{**hollow("0.25"), "marker": marker, "linestyle": "none"})
 
 
 def sequence(count: int) -> list[str]:

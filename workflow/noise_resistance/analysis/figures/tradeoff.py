@@ -14,6 +14,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from noise_resistance.analysis.figures import style
 from noise_resistance.analysis.labels import describe_run, experiment_named, row_titles, scope_of
+from noise_resistance.analysis.published import published
 from noise_resistance.analysis.statistics import (
     average_normalized_accuracy,
     baseline_accuracy,
@@ -70,10 +71,12 @@ def figure_of(table: pd.DataFrame, outline: Outline, scope: str) -> Figure:
         ),
     }
     series = row_titles(experiment)
+    is_printed = False
     figure, grid = style.new_figure(len(experiment.datasets), panel_height=2.1, extra_height=0.9)
     for axes, dataset in zip(grid, experiment.datasets, strict=True):
         here = {name: one[one["dataset"] == dataset] for name, one in values.items()}
         _draw_panel(axes, here, series)
+        is_printed |= _draw_paper(axes, series, dataset, rates)
         _draw_chance(axes, here[_BASELINE], series, outline.datasets[dataset].classes)
         axes.set_title(outline.datasets[dataset].title)
     grid[0].set_ylim(0, style.room_for(pd.concat(values)["value"]))
@@ -84,7 +87,8 @@ def figure_of(table: pd.DataFrame, outline: Outline, scope: str) -> Figure:
         figure,
         [f"noise scope: {scope}", describe_run(outline), f"band: {interval}" if interval else ""],
     )
-    style.legend(figure, *_handles(series))
+    models, others = _handles(series)
+    style.legend(figure, models, [*others, *[style.paper_key()] * is_printed])
     return figure
 
 
@@ -109,6 +113,29 @@ def _draw_panel(
             )
     axes.set_xscale("log")
     axes.margins(x=0.04)
+
+
+def _draw_paper(
+    axes: Axes, series: dict[tuple[str, str], str], dataset: str, rates: Sequence[float]
+) -> bool:
+    """Draw the values of Tables II and III; return whether there are any."""
+    found = False
+    looks = zip(series, style.categories(len(series)), style.markers(len(series)), strict=True)
+    sources = {_BASELINE: "Table II", _AVERAGE: "Table III"}
+    for (model, optimizer), colour, marker in looks:
+        for quantity, source in sources.items():
+            table = published(source=source)
+            line = table[
+                (table["dataset"] == dataset)
+                & (table["model"] == model)
+                & (table["optimizer"] == optimizer)
+                & table["learning_rate"].isin(rates)
+            ].sort_values("learning_rate")
+            look = {**style.hollow(colour), "linestyle": _DASHES[quantity]}
+            if not line.empty:
+                axes.plot(line["learning_rate"], line["value"], marker=marker, **look)
+                found = True
+    return found
 
 
 def _draw_chance(

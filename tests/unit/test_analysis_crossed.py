@@ -1,0 +1,92 @@
+"""Intervals and probabilities are right as often as they say, in simulated studies."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from noise_resistance.analysis.crossed import contrast, probability_best, variance_parts
+from simulated_studies import SPREADS, Spread, bounded, skewed, unbounded
+
+STUDIES = 2000
+
+
+def coverage(values: np.ndarray, weights: list[float]) -> float:
+    low, high = contrast(values, np.array(weights)).limits(0.95)
+    return float(((low <= 0) & (high >= 0)).mean())
+
+
+@pytest.mark.parametrize("make", [unbounded, bounded])
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_intervals_cover_the_truth_in_93_to_97_percent_of_2000_studies(
+    make: Callable[..., np.ndarray], seeds: int
+) -> None:
+    generator = np.random.default_rng(seeds)
+    for name in ("usual", "draws decide"):
+        for draws in (10, 25):
+            values = make(generator, SPREADS[name], (STUDIES, 2, seeds, draws))
+            assert 0.93 <= coverage(values[:, :1], [1]) <= 0.97, (name, draws)
+            assert 0.93 <= coverage(values, [1, -1]) <= 0.97, (name, draws)
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_skewed_effects_and_every_kind_of_spread_cost_few_points_of_coverage(seeds: int) -> None:
+    generator = np.random.default_rng(seeds)
+    for name, spread in SPREADS.items():
+        for make in (unbounded, bounded, skewed):
+            values = make(generator, spread, (STUDIES, 2, seeds, 25))
+            assert 0.91 <= coverage(values[:, :1], [1]) <= 0.98, (name, make.__name__)
+            assert 0.92 <= coverage(values, [1, -1]) <= 0.98, (name, make.__name__)
+
+
+def test_students_t_over_the_seeds_means_is_too_narrow_where_draws_are_common() -> None:
+    values = unbounded(np.random.default_rng(1), SPREADS["usual"], (STUDIES, 1, 5, 25))[:, 0]
+    by_seed = values.mean(-1)
+    half = stats.t.ppf(0.975, 4) * by_seed.std(-1, ddof=1) / np.sqrt(5)
+    assert (abs(by_seed.mean(-1)) <= half).mean() < 0.85
+
+
+def test_with_one_seed_the_interval_covers_the_mean_over_draws_of_that_training() -> None:
+    generator = np.random.default_rng(2)
+    values = unbounded(generator, Spread(0, 20, 10), (STUDIES, 1, 1, 10))
+    assert 0.93 <= coverage(values, [1]) <= 0.97
+
+
+def test_a_variance_is_split_into_the_parts_it_was_made_of() -> None:
+    values = unbounded(np.random.default_rng(3), Spread(5, 20, 10), (STUDIES, 1, 10, 25))[:, 0]
+    parts = variance_parts(values)
+    assert parts.seeds.mean() == pytest.approx(25, rel=0.05)
+    assert parts.draws.mean() == pytest.approx(400, rel=0.05)
+    assert parts.both.mean() == pytest.approx(100, rel=0.05)
+    alone = variance_parts(values[:, :1])
+    assert np.isnan(alone.seeds).all()
+    assert alone.draws.mean() == pytest.approx(500, rel=0.05), "draws and what is left"
+
+
+@pytest.mark.parametrize("seeds", [1, 3, 10])
+def test_learning_rates_are_the_best_as_often_as_their_probability_says(seeds: int) -> None:
+    generator = np.random.default_rng(seeds)
+    spread = Spread(0 if seeds == 1 else 5, 20, 10)
+    truth = generator.normal(0, 10, (250, 6))
+    values = truth[..., None, None] + unbounded(generator, spread, (250, 6, seeds, 10))
+    said = np.stack([probability_best(one, simulations=1000) for one in values])
+    is_best = truth == truth.max(1, keepdims=True)
+    assert said.sum(1) == pytest.approx(1)
+    for low, high in ((0, 0.1), (0.1, 0.4), (0.4, 0.7), (0.7, 1.01)):
+        chosen = (said >= low) & (said < high)
+        error = np.sqrt((said * (1 - said))[chosen].sum()) / chosen.sum()
+        assert is_best[chosen].mean() == pytest.approx(said[chosen].mean(), abs=0.03 + 3 * error)
+
+
+def test_equal_learning_rates_share_the_probability() -> None:
+    values = np.random.default_rng(0).normal(0, 1, (1, 4, 30))
+    said = probability_best(np.concatenate([values, values + 1e-9, values - 5]))
+    assert said == pytest.approx([0.5, 0.5, 0], abs=0.05)
+
+
+def test_one_value_has_neither_interval_nor_probability() -> None:
+    one = contrast(np.ones((1, 1, 1)), np.ones(1))
+    assert float(one.value) == 1
+    assert np.isnan(one.error)
+    assert np.isnan(probability_best(np.ones((2, 1, 1)))).all()

@@ -1,0 +1,186 @@
+"""Intervals from trainings and draws together, and what the spread is made of.
+
+The design is crossed: value[seed, draw] = mean + effect of the training + effect of the draw + what
+is left. Draw 7 is the same z in every training of an architecture, so its effect is common to the
+trainings of a cell, and in part to the cells; trainings of different cells are independent, also
+where they bear the same seed. `contrast` is a weighted sum of cells under this model: a mean, a
+difference between two learning rates, a trend. Satterthwaite, Biometrics Bulletin 2 (1946) 110-114,
+gives the degrees of freedom. `docs/uncertainty.md` has the simulations that chose the method.
+
+Every function takes leading axes, so that many studies are computed at once.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+__all__ = ["Contrast", "VarianceParts", "contrast", "probability_best", "variance_parts"]
+
+_SIMULATIONS = 4000
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A weighted sum of cells: its value, standard error and degrees of freedom.
+
+    The error and the degrees of freedom are NaN where one value leaves nothing to tell them from.
+    """
+
+    value: np.ndarray
+    error: np.ndarray
+    freedom: np.ndarray
+
+    def limits(self, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the lower and upper limit of the interval with this coverage."""
+        half = stats.t.ppf((1 + confidence) / 2, self.freedom) * self.error
+        return self.value - half, self.value + half
+
+
+@dataclass(frozen=True)
+class VarianceParts:
+    """Variances of one value[seed, draw]; NaN where the study cannot tell.
+
+    Attributes:
+        seeds: between trainings, for the same draw on average.
+        draws: between draws, common to the trainings.
+        both: of a training and a draw together; with one seed it is in `draws`.
+    """
+
+    seeds: np.ndarray
+    draws: np.ndarray
+    both: np.ndarray
+
+
+def contrast(values: np.ndarray, weights: np.ndarray) -> Contrast:
+    """Return a weighted sum of cells' means with its standard error over seeds and draws.
+
+    The variance is the seeds' part plus the draws' part less the remainder that both contain; it
+    is never less than the larger part. With one seed it is the draws' part alone, with one draw
+    the seeds'.
+
+    Args:
+        values: by (..., cell, seed, draw), complete.
+        weights: by cell.
+    """
+    *_, seeds, draws = values.shape
+    weights = np.asarray(weights, dtype=np.float64)
+    value = values.mean((-2, -1)) @ weights
+    by_cell = _mean_squares(values)
+    # Each is the variance of the contrast that the part would give by itself.
+    of_cells = weights**2 * by_cell[0] / (seeds * draws)
+    of_draws = _variance(np.einsum("...csd,c->...d", values, weights) / seeds, -1) / draws
+    remainder = (weights**2 * by_cell[1]).sum(-1) / (seeds * draws)
+    if seeds == 1 and draws == 1:
+        hole = np.full(value.shape, np.nan)
+        return Contrast(value, hole, hole)
+    if seeds == 1:
+        return Contrast(value, np.sqrt(of_draws), np.full(value.shape, draws - 1.0))
+    of_seeds = of_cells.sum(-1)
+    variance = np.maximum(of_seeds + of_draws - remainder, np.maximum(of_seeds, of_draws))
+    spread = (of_cells**2).sum(-1) / (seeds - 1) + (of_draws**2 / (draws - 1) if draws > 1 else 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        freedom = np.where(spread > 0, variance**2 / spread, seeds - 1.0)
+    return Contrast(value, np.sqrt(variance), np.maximum(freedom, 1.0))
+
+
+def variance_parts(values: np.ndarray) -> VarianceParts:
+    """Split the variance of one cell's values into seeds, draws and both together.
+
+    Args:
+        values: by (..., seed, draw), complete.
+    """
+    *_, seeds, draws = values.shape
+    hole = np.full(values.shape[:-2], np.nan)
+    if seeds == 1:
+        return VarianceParts(hole, _variance(values[..., 0, :], -1) if draws > 1 else hole, hole)
+    if draws == 1:
+        return VarianceParts(_variance(values[..., 0], -1), hole, hole)
+    of_seeds, remainder = _mean_squares(values)
+    of_draws = seeds * _variance(values.mean(-2), -1)
+    return VarianceParts(
+        np.maximum(of_seeds - remainder, 0) / draws,
+        np.maximum(of_draws - remainder, 0) / seeds,
+        remainder,
+    )
+
+
+def probability_best(
+    values: np.ndarray, seed: int = 0, simulations: int = _SIMULATIONS
+) -> np.ndarray:
+    """Return for each cell the probability that its mean is the highest.
+
+    The cells' true means are taken as a sample of a normal distribution whose spread the values
+    tell (empirical Bayes): without that the observed best would be trusted too much. The
+    probability is the share of simulated means in which the cell is the highest; the errors'
+    variances are simulated too, since few seeds know them badly. Seeds' variance is pooled over
+    the cells.
+
+    Args:
+        values: by (cell, seed, draw), complete. With one seed the means are those of these very
+            trainings over all draws; with one seed and one draw the result is NaN.
+        seed: of the simulation.
+        simulations: how many means are drawn.
+    """
+    cells, seeds, draws = values.shape
+    if seeds == 1 and draws == 1:
+        return np.full(cells, np.nan)
+    generator = np.random.default_rng(seed)
+    means = values.mean((1, 2))
+    of_seeds, of_draws = _error_covariances(values)
+    total = of_seeds + of_draws
+    centre = np.eye(cells) - 1 / cells
+    spread = centre @ means
+    # E[spread'spread] is (cells - 1) * prior variance + the errors' part.
+    prior = max((spread @ spread - np.trace(centre @ total)) / max(cells - 1, 1), 0.0)
+    prior = max(prior, 0.05 * np.trace(centre @ total) / max(cells - 1, 1), 1e-12)
+    count = simulations
+    scale_seeds = _inverse_chi_square(generator, cells * (seeds - 1), count)
+    scale_draws = _inverse_chi_square(generator, draws - 1, count)
+    covariances = scale_seeds[:, None, None] * of_seeds + scale_draws[:, None, None] * of_draws
+    # The mean over cells decides nothing, so the prior is wide there: 1e3 times as wide.
+    before = prior * centre + 1e3 * (prior + total.max()) / cells
+    gain = np.linalg.solve(before + covariances, before[np.newaxis]).swapaxes(-1, -2)
+    after = before - gain @ before
+    eigenvalues, vectors = np.linalg.eigh((after + after.swapaxes(-1, -2)) / 2)
+    roots = vectors * np.sqrt(np.maximum(eigenvalues, 0))[:, None, :]
+    centred = means - means.mean()
+    simulated = gain @ centred + np.einsum(
+        "nij,nj->ni", roots, generator.standard_normal((count, cells))
+    )
+    return np.bincount(simulated.argmax(1), minlength=cells) / count
+
+
+def _error_covariances(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the covariance of the cells' means by seeds, and by draws without the remainder."""
+    cells, seeds, draws = values.shape
+    nothing = np.zeros((cells, cells))
+    if draws == 1:
+        return np.eye(cells) * _variance(values[..., 0], -1).mean() / seeds, nothing
+    of_draws = np.atleast_2d(np.cov(values.mean(1))) / draws
+    if seeds == 1:
+        return nothing, of_draws
+    mean_squares, remainder = _mean_squares(values)
+    of_draws = of_draws - np.diag(remainder) / (seeds * draws)
+    eigenvalues, vectors = np.linalg.eigh(of_draws)
+    of_draws = (vectors * np.maximum(eigenvalues, 0)) @ vectors.T
+    of_seeds = np.maximum(mean_squares, remainder).mean() / (seeds * draws)
+    return np.eye(cells) * of_seeds, of_draws
+
+
+def _inverse_chi_square(generator: np.random.Generator, freedom: int, count: int) -> np.ndarray:
+    """Return samples of variance over its estimate."""
+    return freedom / generator.chisquare(freedom, count) if freedom > 0 else np.ones(count)
+
+
+def _mean_squares(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean squares of seeds and of the remainder; 0 where there are too few values."""
+    *_, seeds, draws = values.shape
+    by_seed, by_draw = values.mean(-1, keepdims=True), values.mean(-2, keepdims=True)
+    remainder = values - by_seed - by_draw + values.mean((-2, -1), keepdims=True)
+    freedom = max((seeds - 1) * (draws - 1), 1)
+    return draws * _variance(by_seed[..., 0], -1), (remainder**2).sum((-2, -1)) / freedom
+
+
+def _variance(values: np.ndarray, axis: int) -> np.ndarray:
+    return values.var(axis, ddof=1) if values.shape[axis] > 1 else np.zeros(values.mean(axis).shape)
