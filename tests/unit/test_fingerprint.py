@@ -147,7 +147,14 @@ def test_the_code_of_a_wing_s_init_counts(copy: Copy) -> None:
 
 
 def test_what_carries_numbers_makes_nothing_stale(copy: Copy) -> None:
-    for module in ("cli/__init__", "devices", "errors", "__main__", "storage/files", "storage/hdf5"):
+    for module in (
+        "cli/__init__",
+        "devices",
+        "errors",
+        "__main__",
+        "storage/files",
+        "storage/hdf5",
+    ):
         copy.edit(f"{module}.py", "CHANGED = 1")
     copy.edit("storage/provenance.py", "CHANGED = 1")
     assert copy.stale() == set()

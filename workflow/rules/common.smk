@@ -17,7 +17,7 @@ from noise_resistance.study.fingerprint import fingerprint
 from noise_resistance.study.grid import Training
 from noise_resistance.study.outputs import FIGURE_FORMATS, TABLE_FORMATS, figure_stems, table_stems
 from noise_resistance.study.numbers import NUMBER_PATTERN
-from noise_resistance.study.paths import EVALUATION, NAME_PATTERN, TRAINING
+from noise_resistance.study.paths import EVALUATION, NAME_PATTERN, SCOPE_PATTERN, TRAINING
 
 # Jobs run this interpreter and this package, also where neither is installed or activated.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
@@ -40,7 +40,7 @@ wildcard_constraints:
     optimizer=NAME_PATTERN,
     learning_rate=NUMBER_PATTERN,
     seed="[0-9]+",
-    scope=NAME_PATTERN,
+    scope=SCOPE_PATTERN,
     noise_level=NUMBER_PATTERN,
     archive="[A-Za-z0-9][A-Za-z0-9._-]*",
     number="[12]?",
@@ -95,7 +95,8 @@ def dataset_for_baseline(wildcards):
 
 
 def dataset_for_noise(wildcards):
-    parameters = {"model": wildcards.model, **study.noise.as_mapping()}
+    settings = study.reading(wildcards.scope).settings
+    parameters = {"model": wildcards.model, **settings.as_mapping()}
     return dataset_unless_current(wildcards, paths.noise, "noise", "evaluate_noise", parameters)
 
 

@@ -57,7 +57,8 @@ rule evaluate_noise:
         trainings_per_gpu=study.trainings_per_gpu,
     params:
         dataset=dataset_file,
-        settings=to_json(study.noise.as_mapping()),
+        arrays=lambda wildcards: study.reading(wildcards.scope).arrays,
+        settings=lambda wildcards: to_json(study.reading(wildcards.scope).settings.as_mapping()),
         code=fingerprint("evaluate_noise"),
     shell:
         "python -m noise_resistance --log {log:q} evaluate-noise"
@@ -65,7 +66,7 @@ rule evaluate_noise:
         " --model {wildcards.model}"
         " --weights {input.weights:q}"
         " --history {input.history:q}"
-        " --scope {wildcards.scope}"
+        " --scope {params.arrays}"
         " --noise-level {wildcards.noise_level}"
         " --settings {params.settings:q}"
         " --output {output:q}"

@@ -26,6 +26,9 @@ class Forward(Protocol):
     def arrays(self) -> tuple[Array, ...]:
         """Return all arrays of the model."""
 
+    def batchnorms(self) -> dict[str, str]:
+        """Return the BatchNorm right after each layer that has one, layer name by layer name."""
+
     def prepare(self, weights: Tensors) -> Tensors:
         """Do what is needed once a set of weights (float32, by array name)."""
 
@@ -48,6 +51,10 @@ class FoldedForward:
     def arrays(self) -> tuple[Array, ...]:
         """Return all arrays of the network."""
         return self._network.arrays()
+
+    def batchnorms(self) -> dict[str, str]:
+        """Return the BatchNorm of each convolution that has one."""
+        return {one.layer: one.batchnorm for one in self._network.convolutions if one.batchnorm}
 
     def prepare(self, weights: Tensors) -> Tensors:
         """Fold, and cast."""
@@ -81,6 +88,19 @@ class GeneralForward:
     def arrays(self) -> tuple[Array, ...]:
         """Return all arrays of the model, in Keras's order."""
         return self._arrays
+
+    def batchnorms(self) -> dict[str, str]:
+        """Return the BatchNorm right after each layer, as far as the model's graph tells."""
+        found = {}
+        for layer in self._model.layers:
+            if type(layer).__name__ != "BatchNormalization":
+                continue
+            history = getattr(layer.input, "_keras_history", None)
+            weights = getattr(history.operation, "weights", None) if history else None
+            if weights:
+                before = weights[0].path.rpartition("/")[0]
+                found[before] = layer.moving_variance.path.rpartition("/")[0]
+        return found
 
     def prepare(self, weights: Tensors) -> Tensors:
         """Return the weights as they are."""

@@ -16,11 +16,13 @@ from noise_resistance.study.grid import (
     evaluations_of,
     trainings_of,
 )
+from noise_resistance.study.layers import LayerSweep
 from noise_resistance.study.noise_settings import NoiseSettings
 from noise_resistance.study.numbers import format_number
 from noise_resistance.study.optimizers import optimizer_named
 from noise_resistance.study.outline import DatasetOutline, Outline
 from noise_resistance.study.paths import Paths
+from noise_resistance.study.readings import Reading, check_scopes, reading_named, readings_of
 from noise_resistance.study.recipe import Recipe
 from noise_resistance.study.request import TrainingRequest
 from noise_resistance.study.schema import complete, section_defaults
@@ -29,6 +31,7 @@ __all__ = ["Study", "default_noise_settings", "default_recipe", "load"]
 
 # A number is part of a file's name, which most file systems limit to 255 bytes.
 _LONGEST_NUMBER = 60
+_NOISE_KEYS = ("draws", "seed", "sigma_of", "variance_policy", "kind")
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Study:
     training_threads: int
     noise_levels: tuple[float, ...]
     noise: NoiseSettings
+    readings: Mapping[str, Reading]
+    layer_sweep: LayerSweep
     evaluation_threads: int
     catalogue: Mapping[str, Dataset]
 
@@ -61,6 +66,15 @@ class Study:
     def evaluations(self) -> list[Evaluation]:
         """All noisy evaluations, each once."""
         return evaluations_of(self.experiments, self.seeds, self.noise_levels)
+
+    @property
+    def layer_evaluations(self) -> list[Evaluation]:
+        """All evaluations with noise on one layer alone, each once."""
+        return self.layer_sweep.evaluations(self.trainings)
+
+    def reading(self, scope: str) -> Reading:
+        """Return what a scope's name in a path stands for."""
+        return reading_named(scope, self.readings, self.noise, self.layer_sweep.scope)
 
     def request(self, training: Training) -> TrainingRequest:
         """Return all that decides a training's numbers."""
@@ -106,16 +120,23 @@ def load(config: Mapping[str, Any]) -> Study:
     """
     values = complete(config)
     training, noise = values["training"], values["noise"]
+    settings = _noise_settings(noise, values["evaluation"])
+    readings = readings_of(noise["scopes"], settings)
     study = Study(
         name=values["study"],
-        experiments=tuple(_experiment(one, noise["scopes"]) for one in values["experiments"]),
+        experiments=tuple(_experiment(one, list(readings)) for one in values["experiments"]),
         seeds=tuple(_unique("seeds", values["seeds"])),
         device=values["device"],
         trainings_per_gpu=values["trainings_per_gpu"],
         recipe=_recipe(training),
         training_threads=training["threads"],
         noise_levels=tuple(_numbers("noise.levels", noise["levels"])),
-        noise=_noise_settings(noise, values["evaluation"]),
+        noise=settings,
+        readings=readings,
+        layer_sweep=LayerSweep(
+            tuple(_numbers("noise.layer_sweep.levels", noise["layer_sweep"]["levels"])),
+            noise["layer_sweep"]["scope"],
+        ),
         evaluation_threads=values["evaluation"]["threads"],
         catalogue={name: _dataset(name, entry) for name, entry in values["datasets"].items()},
     )
@@ -138,7 +159,7 @@ def _recipe(training: Mapping[str, Any]) -> Recipe:
 
 
 def _noise_settings(noise: Mapping[str, Any], evaluation: Mapping[str, Any]) -> NoiseSettings:
-    chosen = {key: noise[key] for key in ("draws", "seed", "sigma_of", "variance_policy")}
+    chosen = {key: noise[key] for key in _NOISE_KEYS}
     return NoiseSettings.from_mapping({**chosen, "precision": evaluation["precision"]})
 
 
@@ -185,7 +206,8 @@ def _numbers(where: str, values: Sequence[float]) -> list[float]:
             )
     # Adding zero turns -0.0 into 0.0.
     numbers = [float(value) + 0.0 for value in values]
-    _unique(where, [format_number(number) for number in numbers])
+    if numbers:
+        _unique(where, [format_number(number) for number in numbers])
     return numbers
 
 
@@ -196,8 +218,9 @@ def _check_names(study: Study) -> None:
         )
     _unique("experiments: name", [experiment.name for experiment in study.experiments])
     _check_recipe(study.recipe)
-    for experiment in study.experiments:
+    for index, experiment in enumerate(study.experiments):
         where = f"experiment {experiment.name}"
+        check_scopes(f"experiments[{index}].scopes", experiment.scopes, study.readings)
         _check_each(f"{where}: models", experiment.models, depth_of)
         _check_each(f"{where}: optimizers", experiment.optimizers, optimizer_named)
         for dataset in experiment.datasets:

@@ -10,13 +10,18 @@ from noise_resistance.study.numbers import format_number
 
 __all__ = [
     "EVALUATION",
+    "LAYER_SCOPE",
     "NAME_PATTERN",
+    "SCOPE_PATTERN",
     "TRAINING",
     "Paths",
     "wildcards",
 ]
 
 NAME_PATTERN = r"[a-z][a-z0-9_]*"
+# What the name of a scope begins with that is one layer alone.
+LAYER_SCOPE = "layer-"
+SCOPE_PATTERN = rf"(?:{LAYER_SCOPE})?{NAME_PATTERN}"
 TRAINING = "{dataset}/{model}/{optimizer}/lr-{learning_rate}/seed-{seed}"
 EVALUATION = f"{TRAINING}/{{scope}}/eta-{{noise_level}}"
 
