@@ -42,6 +42,7 @@ wildcard_constraints:
     seed="[0-9]+",
     scope=SCOPE_PATTERN,
     noise_level=NUMBER_PATTERN,
+    epoch="[1-9][0-9]*",
     archive="[A-Za-z0-9][A-Za-z0-9._-]*",
     number="[12]?",
 
@@ -98,6 +99,33 @@ def dataset_for_noise(wildcards):
     settings = study.reading(wildcards.scope).settings
     parameters = {"model": wildcards.model, **settings.as_mapping()}
     return dataset_unless_current(wildcards, paths.noise, "noise", "evaluate_noise", parameters)
+
+
+def snapshot_outputs(*names):
+    folders = expand(paths.snapshot, epoch=study.snapshots, allow_missing=True)
+    return [f"{folder}/{name}" for name in names for folder in folders]
+
+
+def of_snapshot(template):
+    return template.replace(paths.training, paths.snapshot)
+
+
+def dataset_for_snapshot_baseline(wildcards):
+    parameters = {"model": wildcards.model, "precision": study.noise.precision}
+    made = of_snapshot(paths.baseline)
+    return dataset_unless_current(wildcards, made, "baseline", "evaluate_baseline", parameters)
+
+
+def dataset_for_snapshot_noise(wildcards):
+    settings = study.reading(wildcards.scope).settings
+    parameters = {"model": wildcards.model, **settings.as_mapping()}
+    made = of_snapshot(paths.noise)
+    return dataset_unless_current(wildcards, made, "noise", "evaluate_noise", parameters)
+
+
+def snapshot_files(template, cells):
+    filled = [paths.fill(of_snapshot(template).replace("{epoch}", "{{epoch}}"), one) for one in cells]
+    return expand(filled, epoch=study.snapshots)
 
 
 def training_files(template):

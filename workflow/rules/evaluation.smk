@@ -74,3 +74,32 @@ rule evaluate_noise:
         " --trainings-per-gpu {resources.trainings_per_gpu}"
         " --threads {threads}"
         " --fingerprint {params.code}"
+
+
+# The model of a snapshot, as it was after some epochs of its training.
+
+
+use rule evaluate_baseline as evaluate_snapshot_baseline with:
+    input:
+        dataset_for_snapshot_baseline,
+        weights=of_snapshot(paths.weights),
+        history=of_snapshot(paths.history),
+    output:
+        of_snapshot(paths.baseline),
+    log:
+        f"{paths.logs}/evaluate_snapshot_baseline/{TRAINING}/epoch-{{epoch}}.log",
+    benchmark:
+        f"{paths.benchmarks}/evaluate_snapshot_baseline/{TRAINING}/epoch-{{epoch}}.tsv"
+
+
+use rule evaluate_noise as evaluate_snapshot_noise with:
+    input:
+        dataset_for_snapshot_noise,
+        weights=of_snapshot(paths.weights),
+        history=of_snapshot(paths.history),
+    output:
+        of_snapshot(paths.noise),
+    log:
+        f"{paths.logs}/evaluate_snapshot_noise/{EVALUATION}/epoch-{{epoch}}.log",
+    benchmark:
+        f"{paths.benchmarks}/evaluate_snapshot_noise/{EVALUATION}/epoch-{{epoch}}.tsv"

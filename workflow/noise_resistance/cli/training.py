@@ -1,5 +1,6 @@
 """The command of the rule that trains."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ __all__ = ["train"]
     "--weights", type=FILE, required=True, help="Weights file to write, <name>.weights.h5."
 )
 @click.option("--history", type=FILE, required=True, help="History file to write.")
+@click.argument("snapshots", type=FILE, nargs=-1)
 @device_option
 @places_option
 @threads_option
@@ -48,13 +50,17 @@ def train(
     dataset: Path,
     weights: Path,
     history: Path,
+    snapshots: tuple[Path, ...],
     device: str,
     places: int,
     threads: int,
     fingerprint: str,
     **values: Any,
 ) -> None:
-    """Train one model; an interrupted training goes on from its last finished epoch."""
+    """Train one model; an interrupted training goes on from its last finished epoch.
+
+    SNAPSHOTS are weights files to write, epoch-<n>/model.weights.h5: the model after n epochs.
+    """
     from noise_resistance.devices import prepare_device
     from noise_resistance.study.configuration import default_recipe
     from noise_resistance.study.optimizers import optimizer_named
@@ -76,4 +82,14 @@ def train(
         recipe=Recipe.from_mapping(recipe) if recipe else default_recipe(),
         **values,
     )
-    run(request, dataset, weights, history, Provenance(fingerprint, used.description))
+    folders = {_epoch_of(path): path.parent for path in snapshots}
+    run(request, dataset, weights, history, Provenance(fingerprint, used.description), folders)
+
+
+def _epoch_of(path: Path) -> int:
+    found = re.fullmatch(r"epoch-([1-9][0-9]*)", path.parent.name)
+    if not found:
+        raise click.UsageError(
+            f"{path}: not the weights file of a snapshot; write epoch-<n>/model.weights.h5"
+        )
+    return int(found[1])

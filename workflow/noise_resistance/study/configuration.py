@@ -44,6 +44,7 @@ class Study:
     device: str
     trainings_per_gpu: int
     recipe: Recipe
+    snapshots: tuple[int, ...]
     training_threads: int
     noise_levels: tuple[float, ...]
     noise: NoiseSettings
@@ -129,6 +130,7 @@ def load(config: Mapping[str, Any]) -> Study:
         device=values["device"],
         trainings_per_gpu=values["trainings_per_gpu"],
         recipe=_recipe(training),
+        snapshots=tuple(_unique("training.snapshots", training["snapshots"])),
         training_threads=training["threads"],
         noise_levels=tuple(_numbers("noise.levels", noise["levels"])),
         noise=settings,
@@ -155,7 +157,9 @@ def default_noise_settings() -> NoiseSettings:
 
 
 def _recipe(training: Mapping[str, Any]) -> Recipe:
-    return Recipe.from_mapping({key: value for key, value in training.items() if key != "threads"})
+    return Recipe.from_mapping(
+        {key: value for key, value in training.items() if key not in ("threads", "snapshots")}
+    )
 
 
 def _noise_settings(noise: Mapping[str, Any], evaluation: Mapping[str, Any]) -> NoiseSettings:
@@ -184,7 +188,7 @@ def _dataset(name: str, entry: Mapping[str, Any]) -> Dataset:
 
 
 def _unique(where: str, values: Sequence[Any]) -> Sequence[Any]:
-    value, count = Counter(values).most_common(1)[0]
+    value, count = next(iter(Counter(values).most_common(1)), (None, 0))
     if count > 1:
         raise ConfigurationError(
             f"configuration: {where}: {value} is there {count} times; write it once"
@@ -206,8 +210,7 @@ def _numbers(where: str, values: Sequence[float]) -> list[float]:
             )
     # Adding zero turns -0.0 into 0.0.
     numbers = [float(value) + 0.0 for value in values]
-    if numbers:
-        _unique(where, [format_number(number) for number in numbers])
+    _unique(where, [format_number(number) for number in numbers])
     return numbers
 
 
@@ -218,6 +221,12 @@ def _check_names(study: Study) -> None:
         )
     _unique("experiments: name", [experiment.name for experiment in study.experiments])
     _check_recipe(study.recipe)
+    for epoch in study.snapshots:
+        if epoch >= study.recipe.epochs:
+            raise ConfigurationError(
+                f"configuration: training.snapshots: {epoch} is not before the last epoch of "
+                f"{study.recipe.epochs}, whose model is kept anyway; write a lower one"
+            )
     for index, experiment in enumerate(study.experiments):
         where = f"experiment {experiment.name}"
         check_scopes(f"experiments[{index}].scopes", experiment.scopes, study.readings)

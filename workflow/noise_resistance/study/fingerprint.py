@@ -25,7 +25,7 @@ _CARRIERS = ("storage", "cli", "devices", "leases", "errors", "__main__")
 # The module that a step runs, and the kinds of files it writes.
 STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "prepare_dataset": ("datasets.prepare", ("dataset",)),
-    "train": ("training.train", ("weights", "history")),
+    "train": ("training.train", ("weights", "history", "optimizer")),
     "evaluate_baseline": ("evaluation.baseline", ("baseline",)),
     "evaluate_noise": ("evaluation.noise", ("noise",)),
     "summarise": ("analysis.summary", ("summary",)),

@@ -56,6 +56,16 @@ class Paths:
         return self.training + "/history.h5"
 
     @property
+    def optimizer(self) -> str:
+        """The optimizer's state after the last epoch."""
+        return self.training + "/optimizer.h5"
+
+    @property
+    def snapshot(self) -> str:
+        """The folder of a training as it was after some epochs."""
+        return self.training + "/snapshots/epoch-{epoch}"
+
+    @property
     def baseline(self) -> str:
         """Accuracy without noise."""
         return self.training + "/baseline.h5"
@@ -69,6 +79,26 @@ class Paths:
     def summary(self) -> str:
         """All accuracies of the study, tidy; `.csv` and `.h5`."""
         return self.root + "/summary"
+
+    @property
+    def lengths(self) -> str:
+        """Loss and accuracies of trainings and their snapshots; `.csv` and `.h5`."""
+        return self.root + "/lengths"
+
+    @property
+    def layers(self) -> str:
+        """Accuracies with noise on one layer alone; `.csv` and `.h5`."""
+        return self.root + "/layers"
+
+    @property
+    def diagnostics(self) -> str:
+        """Dead channels, amplification and gradient noise of a training."""
+        return self.training + "/diagnostics.h5"
+
+    @property
+    def diagnostics_summary(self) -> str:
+        """Diagnostics of all trainings; `.csv` and `.h5`."""
+        return self.root + "/diagnostics"
 
     @property
     def tables(self) -> str:
