@@ -21,6 +21,7 @@ include: "workflow/rules/datasets.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/analysis.smk"
+include: "workflow/rules/why.smk"
 
 
 ##### Targets #####
@@ -32,6 +33,7 @@ rule all:
         table_files(),
         figure_files(),
         f"{paths.summary}.csv",
+        why_files(),
 
 
 rule trainings:
@@ -53,3 +55,4 @@ rule tables:
 rule figures:
     input:
         figure_files(),
+        why_figures(),

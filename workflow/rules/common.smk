@@ -15,7 +15,13 @@ from noise_resistance.study.configuration import load
 from noise_resistance.study.currency import is_current
 from noise_resistance.study.fingerprint import fingerprint
 from noise_resistance.study.grid import Training
-from noise_resistance.study.outputs import FIGURE_FORMATS, TABLE_FORMATS, figure_stems, table_stems
+from noise_resistance.study.outputs import (
+    FIGURE_FORMATS,
+    TABLE_FORMATS,
+    figure_stems,
+    table_stems,
+    why_stems,
+)
 from noise_resistance.study.numbers import NUMBER_PATTERN
 from noise_resistance.study.paths import EVALUATION, NAME_PATTERN, SCOPE_PATTERN, TRAINING
 
@@ -148,3 +154,13 @@ def table_files():
 def figure_files():
     stems = figure_stems(study.outline)
     return expand(f"{paths.figures}/{{figure}}.{{suffix}}", figure=stems, suffix=FIGURE_FORMATS)
+
+
+def why_figures():
+    return expand(
+        f"{paths.figures}/{{figure}}.{{suffix}}", figure=why_stems(study), suffix=FIGURE_FORMATS
+    )
+
+
+def why_files():
+    return [f"{paths.lengths}.csv", *why_figures()]

@@ -29,6 +29,8 @@ STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "evaluate_baseline": ("evaluation.baseline", ("baseline",)),
     "evaluate_noise": ("evaluation.noise", ("noise",)),
     "summarise": ("analysis.summary", ("summary",)),
+    "summarise_lengths": ("analysis.lengths", ("lengths",)),
+    "length_figure": ("analysis.figures.length", ()),
     "tables": ("analysis.tables", ()),
     "learning_rate_figure": ("analysis.figures.learning_rate", ()),
     "optimizer_figure": ("analysis.figures.optimizer", ()),

@@ -1,8 +1,9 @@
 """The names of the tables and figures a study makes, without their endings."""
 
+from noise_resistance.study.configuration import Study
 from noise_resistance.study.outline import Outline
 
-__all__ = ["FIGURE_FORMATS", "TABLE_FORMATS", "figure_stems", "table_stems"]
+__all__ = ["FIGURE_FORMATS", "TABLE_FORMATS", "figure_stems", "table_stems", "why_stems"]
 
 TABLE_FORMATS = ("csv", "md", "tex")
 FIGURE_FORMATS = ("png", "svg", "pdf")
@@ -33,3 +34,9 @@ def figure_stems(outline: Outline) -> list[str]:
         if experiment := outline.experiment(name):
             stems += [f"figure{number}-{scope}" for scope in experiment.scopes]
     return stems
+
+
+def why_stems(study: Study) -> list[str]:
+    """Return the figures of why: ``length-<scope>`` where the study keeps snapshots."""
+    scopes = list(dict.fromkeys(one.scope for one in study.evaluations))
+    return [f"length-{scope}" for scope in scopes] if study.snapshots else []
