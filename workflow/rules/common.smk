@@ -35,6 +35,7 @@ except ConfigurationError as error:
     sys.exit(f"error: {error}")
 
 paths = study.paths
+STATES = ("history.h5", "optimizer.h5")
 OUTLINE = study.outline.to_json()
 GPUS = 0 if study.device == "cpu" else 1
 CONDA_ENVIRONMENT = f"../../envs/{'gpu' if GPUS else 'cpu'}.yaml"
@@ -129,6 +130,26 @@ def dataset_for_snapshot_noise(wildcards):
     return dataset_unless_current(wildcards, made, "noise", "evaluate_noise", parameters)
 
 
+def diagnosed_weights(wildcards):
+    folders = [*expand(paths.snapshot, epoch=sorted(study.snapshots), allow_missing=True)]
+    return [f"{folder}/model.weights.h5" for folder in [*folders, paths.training]]
+
+
+def diagnosed_states(wildcards):
+    files = diagnosed_weights(wildcards)
+    return [one.replace("model.weights.h5", name) for one in files for name in STATES]
+
+
+def dataset_for_diagnostics(wildcards):
+    values = {
+        "model": wildcards.model,
+        "recipe": study.recipe.as_mapping(),
+        "images": study.diagnostics.images,
+        "batches": study.diagnostics.batches,
+    }
+    return dataset_unless_current(wildcards, paths.diagnostics, "diagnostics", "diagnose", values)
+
+
 def snapshot_files(template, cells):
     filled = [paths.fill(of_snapshot(template).replace("{epoch}", "{{epoch}}"), one) for one in cells]
     return expand(filled, epoch=study.snapshots)
@@ -163,4 +184,5 @@ def why_figures():
 
 
 def why_files():
-    return [f"{paths.lengths}.csv", *why_figures()]
+    diagnostics = [f"{paths.diagnostics_summary}.csv"] if study.diagnostics.images else []
+    return [f"{paths.lengths}.csv", *diagnostics, *why_figures()]

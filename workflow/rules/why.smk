@@ -4,6 +4,51 @@
 localrules:
     summarise_lengths,
     length_figure,
+    summarise_diagnostics,
+    why_figure,
+
+
+rule diagnose:
+    input:
+        dataset_for_diagnostics,
+        states=diagnosed_states,
+        weights=diagnosed_weights,
+    output:
+        paths.diagnostics,
+    log:
+        f"{paths.logs}/diagnose/{TRAINING}.log",
+    benchmark:
+        f"{paths.benchmarks}/diagnose/{TRAINING}.tsv"
+    conda:
+        CONDA_ENVIRONMENT
+    threads: study.evaluation_threads
+    resources:
+        gpu=GPUS,
+        device=study.device,
+        trainings_per_gpu=study.trainings_per_gpu,
+    params:
+        dataset=dataset_file,
+        optimizer_definition=lambda wildcards: to_json(request_of(wildcards).optimizer_definition),
+        recipe=to_json(study.recipe.as_mapping()),
+        images=study.diagnostics.images,
+        batches=study.diagnostics.batches,
+        code=fingerprint("diagnose"),
+    shell:
+        "python -m noise_resistance --log {log:q} diagnose"
+        " --dataset {params.dataset:q}"
+        " --model {wildcards.model}"
+        " --optimizer-definition {params.optimizer_definition:q}"
+        " --learning-rate {wildcards.learning_rate}"
+        " --seed {wildcards.seed}"
+        " --recipe {params.recipe:q}"
+        " --images {params.images}"
+        " --batches {params.batches}"
+        " --output {output:q}"
+        " --device {resources.device}"
+        " --trainings-per-gpu {resources.trainings_per_gpu}"
+        " --threads {threads}"
+        " --fingerprint {params.code}"
+        " {input.weights:q}"
 
 
 rule summarise_lengths:
@@ -55,5 +100,54 @@ rule length_figure:
         "python -m noise_resistance --log {log:q} length-figure"
         " --outline {params.outline:q}"
         " --lengths {input:q}"
+        " --scope {wildcards.scope}"
+        " --stem {params.stem:q}"
+
+
+rule summarise_diagnostics:
+    input:
+        training_files(paths.diagnostics),
+    output:
+        csv=f"{paths.diagnostics_summary}.csv",
+        hdf5=f"{paths.diagnostics_summary}.h5",
+    log:
+        f"{paths.logs}/summarise_diagnostics.log",
+    conda:
+        CONDA_ENVIRONMENT
+    params:
+        outline=OUTLINE,
+        code=fingerprint("summarise_diagnostics"),
+    shell:
+        "python -m noise_resistance --log {log:q} summarise-diagnostics"
+        " --outline {params.outline:q}"
+        " --csv {output.csv:q}"
+        " --hdf5 {output.hdf5:q}"
+        " --fingerprint {params.code}"
+
+
+rule why_figure:
+    input:
+        summary=SUMMARY,
+        diagnostics=f"{paths.diagnostics_summary}.h5",
+    output:
+        multiext(
+            f"{paths.figures}/why-{{scope}}",
+            png=".png",
+            svg=".svg",
+            pdf=".pdf",
+        ),
+    log:
+        f"{paths.logs}/why_figure/{{scope}}.log",
+    conda:
+        CONDA_ENVIRONMENT
+    params:
+        outline=OUTLINE,
+        stem=lambda wildcards, output: output.png.removesuffix(".png"),
+        code=fingerprint("why_figure"),
+    shell:
+        "python -m noise_resistance --log {log:q} why-figure"
+        " --outline {params.outline:q}"
+        " --summary {input.summary:q}"
+        " --diagnostics {input.diagnostics:q}"
         " --scope {wildcards.scope}"
         " --stem {params.stem:q}"

@@ -12,10 +12,11 @@ from noise_resistance.cli.options import (
     outline_option,
     scope_option,
     stem_option,
+    summary_option,
 )
 from noise_resistance.storage.provenance import Provenance
 
-__all__ = ["length_figure", "summarise_lengths"]
+__all__ = ["length_figure", "summarise_diagnostics", "summarise_lengths", "why_figure"]
 
 _csv_option = click.option("--csv", type=FILE, required=True, help="Tidy table to write.")
 _hdf5_option = click.option("--hdf5", type=FILE, required=True, help="HDF5 file to write.")
@@ -49,3 +50,30 @@ def length_figure(outline: dict[str, Any], lengths: Path, scope: str, stem: Path
     from noise_resistance.analysis.figures.length import draw
 
     draw(outline_from(outline), lengths, scope, stem)
+
+
+@click.command()
+@outline_option
+@_csv_option
+@_hdf5_option
+@fingerprint_option
+def summarise_diagnostics(outline: dict[str, Any], csv: Path, hdf5: Path, fingerprint: str) -> None:
+    """Gather the diagnostics of all trainings."""
+    from noise_resistance.analysis.diagnostics import summarise_diagnostics as run
+
+    run(outline_from(outline), csv, hdf5, Provenance(fingerprint))
+
+
+@click.command()
+@outline_option
+@summary_option
+@click.option("--diagnostics", type=FILE, required=True, help="The study's diagnostics.h5.")
+@scope_option
+@stem_option
+def why_figure(
+    outline: dict[str, Any], summary: Path, diagnostics: Path, scope: str, stem: Path
+) -> None:
+    """Draw average normalized accuracy against dead channels, noise and amplification."""
+    from noise_resistance.analysis.figures.why import draw
+
+    draw(outline_from(outline), summary, diagnostics, scope, stem)

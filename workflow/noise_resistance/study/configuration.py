@@ -35,6 +35,19 @@ _NOISE_KEYS = ("draws", "seed", "sigma_of", "variance_policy", "kind")
 
 
 @dataclass(frozen=True)
+class DiagnosticsSettings:
+    """How much is sampled for a training's diagnostics.
+
+    Attributes:
+        images: training images for C of equation (3); 0 for no diagnostics at all.
+        batches: batches for the noise of batch gradients and updates.
+    """
+
+    images: int
+    batches: int
+
+
+@dataclass(frozen=True)
 class Study:
     """One configuration, checked: every name known, every number possible."""
 
@@ -50,6 +63,7 @@ class Study:
     noise: NoiseSettings
     readings: Mapping[str, Reading]
     layer_sweep: LayerSweep
+    diagnostics: DiagnosticsSettings
     evaluation_threads: int
     catalogue: Mapping[str, Dataset]
 
@@ -139,6 +153,7 @@ def load(config: Mapping[str, Any]) -> Study:
             tuple(_numbers("noise.layer_sweep.levels", noise["layer_sweep"]["levels"])),
             noise["layer_sweep"]["scope"],
         ),
+        diagnostics=DiagnosticsSettings(**values["diagnostics"]),
         evaluation_threads=values["evaluation"]["threads"],
         catalogue={name: _dataset(name, entry) for name, entry in values["datasets"].items()},
     )

@@ -37,6 +37,11 @@ def figure_stems(outline: Outline) -> list[str]:
 
 
 def why_stems(study: Study) -> list[str]:
-    """Return the figures of why: ``length-<scope>`` where the study keeps snapshots."""
+    """Return the figures of why.
+
+    ``length-<scope>`` where the study keeps snapshots, ``why-<scope>`` where it has diagnostics.
+    """
     scopes = list(dict.fromkeys(one.scope for one in study.evaluations))
-    return [f"length-{scope}" for scope in scopes] if study.snapshots else []
+    lengths = [f"length-{scope}" for scope in scopes] if study.snapshots else []
+    reasons = [f"why-{scope}" for scope in scopes] if study.diagnostics.images else []
+    return lengths + reasons

@@ -50,7 +50,7 @@ def figure_of(table: pd.DataFrame, outline: Outline, scope: str) -> Figure:
         outline: the study.
         scope: that scope.
     """
-    panels = {key: one for key, one in table.groupby(_PANEL, sort=False)}
+    panels = dict(list(table.groupby(_PANEL, sort=False)))
     several = {
         key: one for key, one in panels.items() if one["learning_rate"].nunique() > 1
     } or panels
@@ -73,7 +73,7 @@ def figure_of(table: pd.DataFrame, outline: Outline, scope: str) -> Figure:
     for axes in grid:
         axes.tick_params(axis="x", rotation=90 if len(rates) > 4 else 0)
     style.label_axes(grid, "Initial learning rate", "Average normalized accuracy")
-    settled = "filled where the training loss had settled (below 1 % in the last tenth), else open"
+    settled = "filled: loss changed by < 1 % in the last tenth"
     style.subtitle(figure, [f"noise scope: {scope}", describe_run(outline), settled])
     looks = zip(lengths, style.sequence(len(lengths)), style.markers(len(lengths)), strict=True)
     handles = [style.key(f"{one}", color=colour, marker=marker) for one, colour, marker in looks]
