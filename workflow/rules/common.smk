@@ -22,7 +22,7 @@ from noise_resistance.study.outputs import (
     table_stems,
     why_stems,
 )
-from noise_resistance.study.numbers import NUMBER_PATTERN
+from noise_resistance.study.numbers import NUMBER_PATTERN, format_number
 from noise_resistance.study.paths import EVALUATION, NAME_PATTERN, SCOPE_PATTERN, TRAINING
 
 # Jobs run this interpreter and this package, also where neither is installed or activated.
@@ -50,6 +50,7 @@ wildcard_constraints:
     scope=SCOPE_PATTERN,
     noise_level=NUMBER_PATTERN,
     epoch="[1-9][0-9]*",
+    external=NAME_PATTERN,
     archive="[A-Za-z0-9][A-Za-z0-9._-]*",
     number="[12]?",
 
@@ -151,7 +152,9 @@ def dataset_for_diagnostics(wildcards):
 
 
 def snapshot_files(template, cells):
-    filled = [paths.fill(of_snapshot(template).replace("{epoch}", "{{epoch}}"), one) for one in cells]
+    filled = [
+        paths.fill(of_snapshot(template).replace("{epoch}", "{{epoch}}"), one) for one in cells
+    ]
     return expand(filled, epoch=study.snapshots)
 
 
@@ -183,6 +186,38 @@ def why_figures():
     )
 
 
+def external_dataset(wildcards):
+    return paths.dataset.format(dataset=study.external_models[wildcards.external].dataset)
+
+
+def external_noise_files():
+    levels = [format_number(level) for level in study.noise_levels]
+    file = f"{paths.external}/noise/{{scope}}/eta-{{noise_level}}.h5"
+    return expand(file, scope=study.readings, noise_level=levels, allow_missing=True)
+
+
+def external_readings():
+    readings = {
+        name: {"arrays": one.arrays, "settings": one.settings.as_mapping()}
+        for name, one in study.readings.items()
+    }
+    return to_json(readings)
+
+
+def external_files():
+    templates = [f"{paths.external}/baseline.h5", *external_noise_files()]
+    return expand(templates, external=study.external_models)
+
+
+def external_folders():
+    folders = {
+        name: {"dataset": one.dataset, "folder": paths.external.format(external=name)}
+        for name, one in study.external_models.items()
+    }
+    return to_json(folders)
+
+
 def why_files():
     diagnostics = [f"{paths.diagnostics_summary}.csv"] if study.diagnostics.images else []
-    return [f"{paths.lengths}.csv", *diagnostics, *why_figures()]
+    external = [f"{paths.external_summary}.csv"] if study.external_models else []
+    return [f"{paths.lengths}.csv", *diagnostics, *external, *why_figures()]

@@ -109,7 +109,7 @@ def _rows(
 
     losses = read(paths.history, training, "history", "loss")
     baseline = float(read(paths.baseline, training, "baseline", "accuracy"))
-    change = loss_change(losses)
+    change = loss_change(losses.tolist())
     common = {
         **vars(training),
         "epochs": len(losses),

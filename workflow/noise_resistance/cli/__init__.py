@@ -8,7 +8,15 @@ from typing import TextIO
 
 import click
 
-from noise_resistance.cli import analysis, datasets, evaluation, reference, training, why
+from noise_resistance.cli import (
+    analysis,
+    datasets,
+    evaluation,
+    external,
+    reference,
+    training,
+    why,
+)
 from noise_resistance.cli.options import FILE
 from noise_resistance.errors import NoiseResistanceError
 
@@ -27,7 +35,7 @@ def _commands(log: Path | None, debug: bool) -> None:
     """Train networks at several learning rates and measure their resistance to weight noise."""
 
 
-for _module in (datasets, training, evaluation, analysis, why, reference):
+for _module in (datasets, training, evaluation, external, analysis, why, reference):
     for _name in _module.__all__:
         _commands.add_command(getattr(_module, _name))
 

@@ -82,6 +82,7 @@ class GeneralForward:
         if precision != "float32":
             raise ConfigurationError(f"precision {precision} is for this workflow's own networks")
         self._model = model
+        self._gives_probabilities = _ends_in_softmax(model)
         numbers = [one for one in model.variables if tf.as_dtype(one.dtype).is_floating]
         self._arrays = tuple(_array_of(variable) for variable in numbers)
 
@@ -107,7 +108,7 @@ class GeneralForward:
         return weights
 
     def logits(self, prepared: Tensors, images: tf.Tensor, zero_nan: bool) -> tf.Tensor:
-        """Return the model's outputs (batch, classes), float32.
+        """Return the model's outputs (batch, classes), float32; probabilities as logarithms.
 
         Raises:
             ConfigurationError: ReLUs that turn NaN to zero are asked for; Keras's own are used.
@@ -122,7 +123,9 @@ class GeneralForward:
         trainable = [prepared.get(one.path, one.value) for one in model.trainable_variables]
         others = [prepared.get(one.path, one.value) for one in model.non_trainable_variables]
         outputs, _ = model.stateless_call(trainable, others, images, training=False)
-        return tf.cast(outputs, tf.float32)
+        outputs = tf.cast(outputs, tf.float32)
+        # The smallest normal number: the logarithm of zero is not finite.
+        return tf.math.log(outputs + 1.2e-38) if self._gives_probabilities else outputs
 
 
 def forward_of(model: "ResNet | keras.Model", precision: str) -> Forward:
@@ -148,6 +151,12 @@ def _precision_named(name: str) -> tf.DType:
         raise ConfigurationError(
             f"unknown precision '{name}'; {suggest(name, PRECISIONS)}"
         ) from None
+
+
+def _ends_in_softmax(model: "keras.Model") -> bool:
+    last = model.layers[-1]
+    activation = getattr(getattr(last, "activation", None), "__name__", "")
+    return activation == "softmax" or type(last).__name__ == "Softmax"
 
 
 def _array_of(variable: "keras.Variable") -> Array:

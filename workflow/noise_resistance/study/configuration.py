@@ -9,6 +9,7 @@ from typing import Any
 from noise_resistance.errors import ConfigurationError, suggest
 from noise_resistance.study.architectures import depth_of
 from noise_resistance.study.dataset import Archive, Dataset
+from noise_resistance.study.external import ExternalModel
 from noise_resistance.study.grid import (
     Evaluation,
     Experiment,
@@ -64,6 +65,7 @@ class Study:
     readings: Mapping[str, Reading]
     layer_sweep: LayerSweep
     diagnostics: DiagnosticsSettings
+    external_models: Mapping[str, ExternalModel]
     evaluation_threads: int
     catalogue: Mapping[str, Dataset]
 
@@ -154,6 +156,10 @@ def load(config: Mapping[str, Any]) -> Study:
             noise["layer_sweep"]["scope"],
         ),
         diagnostics=DiagnosticsSettings(**values["diagnostics"]),
+        external_models={
+            name: ExternalModel.from_mapping(entry)
+            for name, entry in values["external_models"].items()
+        },
         evaluation_threads=values["evaluation"]["threads"],
         catalogue={name: _dataset(name, entry) for name, entry in values["datasets"].items()},
     )
@@ -242,6 +248,14 @@ def _check_names(study: Study) -> None:
                 f"configuration: training.snapshots: {epoch} is not before the last epoch of "
                 f"{study.recipe.epochs}, whose model is kept anyway; write a lower one"
             )
+    for name, external in study.external_models.items():
+        if external.dataset not in study.catalogue:
+            raise ConfigurationError(
+                f"configuration: external_models.{name}.dataset: unknown dataset "
+                f"'{external.dataset}'; {suggest(external.dataset, study.catalogue)}"
+            )
+        if external.architecture:
+            _check_each(f"external_models.{name}.architecture", [external.architecture], depth_of)
     for index, experiment in enumerate(study.experiments):
         where = f"experiment {experiment.name}"
         check_scopes(f"experiments[{index}].scopes", experiment.scopes, study.readings)

@@ -31,6 +31,8 @@ STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "diagnose": ("evaluation.diagnostics", ("diagnostics",)),
     "summarise": ("analysis.summary", ("summary",)),
     "summarise_lengths": ("analysis.lengths", ("lengths",)),
+    "evaluate_external": ("evaluation.external", ("baseline", "noise")),
+    "summarise_external": ("analysis.external", ("external",)),
     "summarise_diagnostics": ("analysis.diagnostics", ("diagnostics_summary",)),
     "why_figure": ("analysis.figures.why", ()),
     "length_figure": ("analysis.figures.length", ()),

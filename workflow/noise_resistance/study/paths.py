@@ -101,6 +101,16 @@ class Paths:
         return self.root + "/diagnostics"
 
     @property
+    def external(self) -> str:
+        """The folder of a model that was trained elsewhere."""
+        return self.root + "/external/{external}"
+
+    @property
+    def external_summary(self) -> str:
+        """All accuracies of models that were trained elsewhere; `.csv` and `.h5`."""
+        return self.root + "/external_models"
+
+    @property
     def tables(self) -> str:
         """The folder of the tables."""
         return self.root + "/tables"

@@ -66,8 +66,9 @@ def train(
         if kept is None:
             raise DataError(f"{folder}: not written: its state in .resume is damaged; run again")
         engine.restore(kept.state)
-        files = [folder / name for name in SNAPSHOT_FILES[:2]]
-        _write(engine, kept.history, *files, {**attributes, "finished_epochs": finished})
+        snapshot = {**attributes, "finished_epochs": finished}
+        files = folder / SNAPSHOT_FILES[0], folder / SNAPSHOT_FILES[1]
+        _write(engine, kept.history, *files, snapshot)
     checkpoints.remove()
 
 

@@ -50,7 +50,10 @@ def figure_of(table: pd.DataFrame, outline: Outline, scope: str) -> Figure:
         outline: the study.
         scope: that scope.
     """
-    panels = dict(list(table.groupby(_PANEL, sort=False)))
+    panels = {
+        (str(dataset), str(model), str(optimizer)): one
+        for (dataset, model, optimizer), one in table.groupby(_PANEL, sort=False)
+    }
     several = {
         key: one for key, one in panels.items() if one["learning_rate"].nunique() > 1
     } or panels

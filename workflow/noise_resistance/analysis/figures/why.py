@@ -74,7 +74,7 @@ def trainings_of(table: pd.DataFrame, diagnostics: pd.DataFrame, outline: Outlin
     keys = [*TRAINING_CELL, "seed"]
     ordered = diagnostics.sort_values("epochs")
     for title, (column, point, _) in _PANELS.items():
-        chosen = ordered.groupby(keys, sort=False).nth(point)[[*keys, column]]
+        chosen = pd.DataFrame(ordered.groupby(keys, sort=False).nth(point))[[*keys, column]]
         points = points.merge(chosen.rename(columns={column: title}), on=keys, how="left")
     return points
 
@@ -149,8 +149,8 @@ def _draw_panel(
             group[title],
             group["value"],
             linestyle="none",
-            color=colours[model],
-            marker=markers[dataset],
+            color=colours[str(model)],
+            marker=markers[str(dataset)],
             markeredgecolor="white",
             markeredgewidth=0.4,
             alpha=0.9,
