@@ -220,4 +220,5 @@ def external_folders():
 def why_files():
     diagnostics = [f"{paths.diagnostics_summary}.csv"] if study.diagnostics.images else []
     external = [f"{paths.external_summary}.csv"] if study.external_models else []
-    return [f"{paths.lengths}.csv", *diagnostics, *external, *why_figures()]
+    layers = [f"{paths.layers}.csv"] if study.layer_sweep.levels else []
+    return [f"{paths.lengths}.csv", *diagnostics, *external, *layers, *why_figures()]

@@ -6,6 +6,8 @@ localrules:
     length_figure,
     summarise_diagnostics,
     why_figure,
+    summarise_layers,
+    layers_figure,
 
 
 rule diagnose:
@@ -150,4 +152,56 @@ rule why_figure:
         " --summary {input.summary:q}"
         " --diagnostics {input.diagnostics:q}"
         " --scope {wildcards.scope}"
+        " --stem {params.stem:q}"
+
+
+rule summarise_layers:
+    input:
+        training_files(paths.baseline),
+        [paths.fill(paths.noise, one) for one in study.layer_evaluations],
+    output:
+        csv=f"{paths.layers}.csv",
+        hdf5=f"{paths.layers}.h5",
+    log:
+        f"{paths.logs}/summarise_layers.log",
+    conda:
+        CONDA_ENVIRONMENT
+    params:
+        outline=OUTLINE,
+        levels=[f"--noise-level={level}" for level in study.layer_sweep.levels],
+        arrays=study.layer_sweep.scope,
+        code=fingerprint("summarise_layers"),
+    shell:
+        "python -m noise_resistance --log {log:q} summarise-layers"
+        " --outline {params.outline:q}"
+        " {params.levels}"
+        " --scope {params.arrays}"
+        " --csv {output.csv:q}"
+        " --hdf5 {output.hdf5:q}"
+        " --fingerprint {params.code}"
+
+
+rule layers_figure:
+    input:
+        f"{paths.layers}.h5",
+    output:
+        multiext(
+            f"{paths.figures}/layers-{{model}}",
+            png=".png",
+            svg=".svg",
+            pdf=".pdf",
+        ),
+    log:
+        f"{paths.logs}/layers_figure/{{model}}.log",
+    conda:
+        CONDA_ENVIRONMENT
+    params:
+        outline=OUTLINE,
+        stem=lambda wildcards, output: output.png.removesuffix(".png"),
+        code=fingerprint("layers_figure"),
+    shell:
+        "python -m noise_resistance --log {log:q} layers-figure"
+        " --outline {params.outline:q}"
+        " --layers {input:q}"
+        " --model {wildcards.model}"
         " --stem {params.stem:q}"

@@ -16,7 +16,14 @@ from noise_resistance.cli.options import (
 )
 from noise_resistance.storage.provenance import Provenance
 
-__all__ = ["length_figure", "summarise_diagnostics", "summarise_lengths", "why_figure"]
+__all__ = [
+    "layers_figure",
+    "length_figure",
+    "summarise_diagnostics",
+    "summarise_layers",
+    "summarise_lengths",
+    "why_figure",
+]
 
 _csv_option = click.option("--csv", type=FILE, required=True, help="Tidy table to write.")
 _hdf5_option = click.option("--hdf5", type=FILE, required=True, help="HDF5 file to write.")
@@ -77,3 +84,36 @@ def why_figure(
     from noise_resistance.analysis.figures.why import draw
 
     draw(outline_from(outline), summary, diagnostics, scope, stem)
+
+
+@click.command()
+@outline_option
+@click.option("--noise-level", "levels", type=float, multiple=True, required=True)
+@scope_option
+@_csv_option
+@_hdf5_option
+@fingerprint_option
+def summarise_layers(
+    outline: dict[str, Any],
+    levels: tuple[float, ...],
+    scope: str,
+    csv: Path,
+    hdf5: Path,
+    fingerprint: str,
+) -> None:
+    """Gather the accuracies with noise on one layer alone."""
+    from noise_resistance.analysis.layers import summarise_layers as run
+
+    run(outline_from(outline), levels, scope, csv, hdf5, Provenance(fingerprint))
+
+
+@click.command()
+@outline_option
+@click.option("--layers", type=FILE, required=True, help="The study's layers.h5.")
+@click.option("--model", required=True, help="Model, such as resnet20.")
+@stem_option
+def layers_figure(outline: dict[str, Any], layers: Path, model: str, stem: Path) -> None:
+    """Draw the accuracy lost by the layer that alone receives noise."""
+    from noise_resistance.analysis.figures.layers import draw
+
+    draw(outline_from(outline), layers, model, stem)

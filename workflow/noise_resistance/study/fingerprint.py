@@ -35,6 +35,8 @@ STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "summarise_external": ("analysis.external", ("external",)),
     "summarise_diagnostics": ("analysis.diagnostics", ("diagnostics_summary",)),
     "why_figure": ("analysis.figures.why", ()),
+    "summarise_layers": ("analysis.layers", ("layers",)),
+    "layers_figure": ("analysis.figures.layers", ()),
     "length_figure": ("analysis.figures.length", ()),
     "tables": ("analysis.tables", ()),
     "learning_rate_figure": ("analysis.figures.learning_rate", ()),

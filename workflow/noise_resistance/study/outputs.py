@@ -39,9 +39,12 @@ def figure_stems(outline: Outline) -> list[str]:
 def why_stems(study: Study) -> list[str]:
     """Return the figures of why.
 
-    ``length-<scope>`` where the study keeps snapshots, ``why-<scope>`` where it has diagnostics.
+    ``length-<scope>`` where the study keeps snapshots, ``why-<scope>`` where it has diagnostics,
+    ``layers-<model>`` where it sweeps layers.
     """
     scopes = list(dict.fromkeys(one.scope for one in study.evaluations))
     lengths = [f"length-{scope}" for scope in scopes] if study.snapshots else []
     reasons = [f"why-{scope}" for scope in scopes] if study.diagnostics.images else []
-    return lengths + reasons
+    models = list(dict.fromkeys(one.model for one in study.trainings))
+    layers = [f"layers-{model}" for model in models] if study.layer_sweep.levels else []
+    return lengths + reasons + layers

@@ -166,4 +166,4 @@ def _draw_panel(
 
 def _describe(x: pd.Series, y: pd.Series) -> str:
     rho, low, high = rank_correlation(x.to_numpy(np.float64), y.to_numpy(np.float64))
-    return f"ρ = {rho:+.2f} [{low:+.2f}, {high:+.2f}]" if np.isfinite(rho) else "no correlation"
+    return f"ρ = {rho:+.2f} [{low:+.2f}, {high:+.2f}]" if np.isfinite(rho) else "undetermined"
