@@ -88,7 +88,10 @@ def evaluate_noise(
     print(f"mean accuracy of {chosen.draws} draws {100 * accuracy:.2f} %", flush=True)
 
 
-@click.command()
+@click.command(
+    epilog="WEIGHTS are the weights files of its snapshots and of its end, in this order; "
+    "history.h5 and optimizer.h5 are read beside each."
+)
 @click.option("--dataset", type=FILE, required=True, help="Prepared dataset, HDF5.")
 @click.option("--model", required=True, help="Model, such as resnet20.")
 @click.option("--optimizer-definition", type=JSON, required=True, help="Keras class and arguments.")
@@ -114,11 +117,7 @@ def diagnose(
     fingerprint: str,
     **values: Any,
 ) -> None:
-    """Measure dead channels, amplification and gradient noise of one training.
-
-    WEIGHTS are the files of its snapshots and of its end, in this order; history.h5 and
-    optimizer.h5 are read beside each.
-    """
+    """Measure dead channels, amplification and gradient noise of one training."""
     provenance = prepare_evaluation(device, places, threads, fingerprint)
 
     from noise_resistance.evaluation.diagnostics import DiagnosedTraining

@@ -19,7 +19,10 @@ from noise_resistance.storage.provenance import Provenance
 __all__ = ["train"]
 
 
-@click.command()
+@click.command(
+    epilog="SNAPSHOTS are weights files of snapshots to write, epoch-<n>/model.weights.h5: the "
+    "model after n epochs."
+)
 @click.option("--dataset", type=FILE, required=True, help="Prepared dataset, HDF5.")
 @click.option(
     "--dataset-identity",
@@ -57,10 +60,7 @@ def train(
     fingerprint: str,
     **values: Any,
 ) -> None:
-    """Train one model; an interrupted training goes on from its last finished epoch.
-
-    SNAPSHOTS are weights files to write, epoch-<n>/model.weights.h5: the model after n epochs.
-    """
+    """Train one model; an interrupted training goes on from its last finished epoch."""
     from noise_resistance.devices import prepare_device
     from noise_resistance.study.configuration import default_recipe
     from noise_resistance.study.optimizers import optimizer_named
