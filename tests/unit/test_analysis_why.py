@@ -185,6 +185,16 @@ def test_a_rank_correlation_is_spearmans_and_its_interval_holds_it():
     assert all(np.isnan(why.rank_correlation(np.zeros(40), y)))
 
 
+def test_ranks_within_groups_take_out_what_tells_groups_apart():
+    """Rising inside both models, falling between them."""
+    rows = [("d", "a", x, 10.0 + x) for x in range(5)] + [("d", "b", 9.0 + x, x) for x in range(5)]
+    points = pd.DataFrame(rows, columns=["dataset", "model", "noise", "value"])
+    inside = why.within_groups(points, "noise")
+    np.testing.assert_allclose(inside["noise"], [-0.5, -0.25, 0, 0.25, 0.5] * 2)
+    assert why.rank_correlation(points["noise"].to_numpy(), points["value"].to_numpy())[0] < 0
+    assert why.rank_correlation(inside["noise"].to_numpy(), inside["value"].to_numpy())[0] == 1
+
+
 def test_layers_lose_what_the_files_say(study, tmp_path):
     with contextlib.chdir(study.folder):
         csv, hdf5 = tmp_path / "layers.csv", tmp_path / "layers.h5"

@@ -18,7 +18,7 @@ from noise_resistance.analysis.summary import read_summary
 from noise_resistance.errors import DataError
 from noise_resistance.study.outline import Outline
 
-__all__ = ["draw", "figure_of", "rank_correlation", "trainings_of"]
+__all__ = ["draw", "figure_of", "rank_correlation", "trainings_of", "within_groups"]
 
 # Each quantity's column, point of the training (0 first, -1 last) and axis.
 _PANELS: dict[str, tuple[str, int, str]] = {
@@ -103,6 +103,24 @@ def rank_correlation(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]
     return float(stats.spearmanr(x, y).statistic), float(low), float(high)
 
 
+def within_groups(points: pd.DataFrame, title: str) -> pd.DataFrame:
+    """Return ranks inside each dataset and model, from -0.5 to 0.5, of two or more trainings.
+
+    Over all trainings, what tells datasets and models apart hides what tells learning rates and
+    optimizers apart; here the former is taken out.
+    """
+    known = points.dropna(subset=[title, "value"])
+    groups = known.groupby(["dataset", "model"])
+    sizes = groups["value"].transform("size")
+    ranks = (
+        groups[[title, "value"]]
+        .rank()
+        .sub((sizes + 1) / 2, axis=0)
+        .div((sizes - 1).clip(lower=1), axis=0)
+    )
+    return pd.DataFrame(ranks[sizes > 1])
+
+
 def figure_of(points: pd.DataFrame, outline: Outline, scope: str) -> Figure:
     """Draw one panel a quantity, one dot a training; colour is the model, marker the dataset.
 
@@ -111,7 +129,7 @@ def figure_of(points: pd.DataFrame, outline: Outline, scope: str) -> Figure:
         outline: the study.
         scope: the noise scope.
     """
-    figure, grid = style.new_figure(len(_PANELS), panel_height=2.1, extra_height=0.9, share=False)
+    figure, grid = style.new_figure(len(_PANELS), panel_height=2.4, extra_height=0.9, share=False)
     models = list(dict.fromkeys(points["model"]))
     datasets = list(dict.fromkeys(points["dataset"]))
     colours = dict(zip(models, style.categories(len(models)), strict=True))
@@ -119,12 +137,18 @@ def figure_of(points: pd.DataFrame, outline: Outline, scope: str) -> Figure:
     top = style.room_for(points["value"])
     for index, (axes, (title, (_, _, label))) in enumerate(zip(grid, _PANELS.items(), strict=True)):
         _draw_panel(axes, points, title, (colours, markers))
-        axes.set_title(f"{title}: {_describe(points[title], points['value'])}")
+        overall = _describe(points[title], points["value"])
+        inside = within_groups(points, title)
+        within = _describe(inside[title], inside["value"])
+        axes.set_title(f"{title}\nall: {overall}\nwithin: {within}", fontsize=style.SMALL)
         axes.set_xlabel(label)
         axes.set_ylabel("" if index % 2 else "Average normalized accuracy")
         axes.set_ylim(0, top)
-    note = "ρ: Spearman's rank correlation over trainings, 95 % bootstrap interval"
-    style.subtitle(figure, [f"noise scope: {scope}", describe_run(outline), note])
+    notes = [
+        "ρ: Spearman's rank correlation over trainings, 95 % bootstrap interval",
+        "within: of ranks inside each dataset and model",
+    ]
+    style.subtitle(figure, [f"noise scope: {scope}", describe_run(outline), *notes])
     colour_keys = [
         style.key(model_title(one), color=colours[one], marker="o", linestyle="none")
         for one in models
@@ -166,4 +190,5 @@ def _draw_panel(
 
 def _describe(x: pd.Series, y: pd.Series) -> str:
     rho, low, high = rank_correlation(x.to_numpy(np.float64), y.to_numpy(np.float64))
-    return f"ρ = {rho:+.2f} [{low:+.2f}, {high:+.2f}]" if np.isfinite(rho) else "undetermined"
+    text = f"ρ = {rho:+.2f} [{low:+.2f}, {high:+.2f}]" if np.isfinite(rho) else "undetermined"
+    return text.replace("-", "−")
