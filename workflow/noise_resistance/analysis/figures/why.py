@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from scipy import stats
 
 from noise_resistance.analysis.diagnostics import read_diagnostics
@@ -182,6 +183,7 @@ def _draw_panel(
     known = points[title].dropna()
     if len(known) and known.min() > 0 and known.max() / known.min() > 20:
         axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(NullFormatter())
     else:
         axes.margins(x=0.06)
     if len(known) and known.min() == known.max() == 0:
