@@ -20,7 +20,9 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/datasets.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/external.smk"
 include: "workflow/rules/analysis.smk"
+include: "workflow/rules/why.smk"
 
 
 ##### Targets #####
@@ -32,6 +34,7 @@ rule all:
         table_files(),
         figure_files(),
         f"{paths.summary}.csv",
+        why_files(),
 
 
 rule trainings:
@@ -53,3 +56,4 @@ rule tables:
 rule figures:
     input:
         figure_files(),
+        why_figures(),

@@ -110,7 +110,7 @@ def test_a_constant_in_the_module_that_a_step_runs_makes_the_step_stale(copy: Co
     copy.edit("evaluation/noise.py", "VALUE = 1")
     copy.before = copy.fingerprints()
     copy.edit("evaluation/noise.py", "VALUE = 1", "VALUE = 2")
-    assert copy.stale() == {"evaluate_noise"}
+    assert copy.stale() == {"evaluate_noise", "evaluate_external"}
 
 
 def test_a_constant_in_a_module_reached_through_another_makes_the_step_stale(copy: Copy) -> None:
@@ -161,18 +161,21 @@ def test_what_carries_numbers_makes_nothing_stale(copy: Copy) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "writer"),
+    ("kind", "writers"),
     [
-        ("dataset", "prepare_dataset"),
-        ("weights", "train"),
-        ("history", "train"),
-        ("baseline", "evaluate_baseline"),
-        ("noise", "evaluate_noise"),
-        ("summary", "summarise"),
+        ("dataset", {"prepare_dataset"}),
+        ("weights", {"train"}),
+        ("history", {"train"}),
+        ("optimizer", {"train"}),
+        ("baseline", {"evaluate_baseline", "evaluate_external"}),
+        ("noise", {"evaluate_noise", "evaluate_external"}),
+        ("diagnostics", {"diagnose"}),
+        ("lengths", {"summarise_lengths"}),
+        ("summary", {"summarise"}),
     ],
 )
 def test_another_layout_of_a_file_makes_the_step_that_writes_it_stale_and_no_other(
-    copy: Copy, kind: str, writer: str
+    copy: Copy, kind: str, writers: set[str]
 ) -> None:
     text = (copy.package / "storage/kinds.py").read_text(encoding="utf-8")
     changed, count = re.subn(
@@ -184,7 +187,7 @@ def test_another_layout_of_a_file_makes_the_step_that_writes_it_stale_and_no_oth
     )
     assert count == 1
     (copy.package / "storage/kinds.py").write_text(changed, encoding="utf-8")
-    assert copy.stale() == {writer}
+    assert copy.stale() == writers
 
 
 def test_a_data_file_that_a_module_names_counts(copy: Copy) -> None:
@@ -201,15 +204,24 @@ def test_a_data_file_that_a_module_names_counts(copy: Copy) -> None:
     [
         ("training/engine.py", {"train"}),
         ("training/augmentation.py", {"train"}),
-        ("evaluation/engine.py", {"evaluate_baseline", "evaluate_noise"}),
-        ("evaluation/noise.py", {"evaluate_noise"}),
+        ("evaluation/engine.py", {"evaluate_baseline", "evaluate_noise", "evaluate_external"}),
+        ("evaluation/noise.py", {"evaluate_noise", "evaluate_external"}),
+        ("evaluation/gradients.py", {"diagnose"}),
+        ("analysis/lengths.py", {"summarise_lengths", "length_figure"}),
         ("datasets/cifar.py", {"prepare_dataset"}),
         ("datasets/download.py", set()),
         ("analysis/tables.py", {"tables"}),
         ("analysis/figures/learning_rate.py", {"learning_rate_figure"}),
         (
             "analysis/figures/style.py",
-            {"learning_rate_figure", "optimizer_figure", "tradeoff_figure"},
+            {
+                "learning_rate_figure",
+                "optimizer_figure",
+                "tradeoff_figure",
+                "length_figure",
+                "layers_figure",
+                "why_figure",
+            },
         ),
         ("study/optimizers.py", None),
         ("study/configuration.py", None),

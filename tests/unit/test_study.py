@@ -5,6 +5,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,11 @@ def configured(name: str) -> dict[str, Any]:
 
 
 PAPER = configured("config")
+
+
+def changed(config: dict[str, Any], **sections: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration with values laid over some of its sections."""
+    return {**config, **{key: {**config.get(key, {}), **one} for key, one in sections.items()}}
 
 
 # Numbers
@@ -143,6 +149,27 @@ def test_the_demo_has_every_experiment_of_the_paper() -> None:
     assert not any(demo.catalogue[name].archives for name in demo.outline.datasets)
     assert len(table_stems(demo.outline)) == len(table_stems(paper.outline))
     assert len(figure_stems(demo.outline)) >= 4
+
+
+def test_a_variant_is_evaluated_under_its_own_name_with_its_own_noise() -> None:
+    variant = {"name": "all_layer", "arrays": "all", "sigma_of": "layer", "kind": "additive_max"}
+    study = load(changed(PAPER, noise={"scopes": ["kernels", variant]}))
+    assert {one.scope for one in study.evaluations} == {"kernels", "all_layer"}
+    reading = study.reading("all_layer")
+    assert reading.arrays == "all"
+    assert reading.settings == replace(study.noise, sigma_of="layer", kind="additive_max")
+    assert study.reading("kernels").settings == study.noise
+    assert study.reading("layer-stem_conv").arrays == "kernels@stem_conv"
+
+
+def test_a_layer_sweep_evaluates_each_layer_of_each_training_and_nothing_by_default() -> None:
+    assert load(PAPER).layer_evaluations == []
+    sweep = {"layer_sweep": {"levels": [0.2]}}
+    study = load(changed(PAPER, noise=sweep))
+    assert study.evaluations == load(PAPER).evaluations
+    of_first = [one for one in study.layer_evaluations if one.training == study.trainings[0]]
+    assert len(of_first) == 20 + 2  # the shortcuts too
+    assert of_first[0].scope == "layer-stem_conv"
 
 
 def test_tables_and_figures_bear_the_paper_s_numbers_and_their_scope() -> None:
@@ -270,7 +297,37 @@ MISTAKES: list[tuple[str, Change, list[str]]] = [
     (
         "unknown scope of noise",
         section("noise", scopes=["everything"]),
-        ["noise.scopes[0]", "known: all, kernels, trainable"],
+        ["noise.scopes[0]", "known: all, batchnorm, dead_kernels, kernels"],
+    ),
+    (
+        "unknown kind of noise",
+        section("noise", kind="multiplicativ"),
+        ["noise.kind", "did you mean 'multiplicative'?"],
+    ),
+    (
+        "unknown scope of a variant",
+        section("noise", scopes=[{"name": "other", "arrays": "kernel"}]),
+        ["noise.scopes[0].arrays", "'kernel'", "did you mean 'kernels'?"],
+    ),
+    (
+        "unknown key of a variant",
+        section("noise", scopes=[{"name": "other", "arrays": "all", "sigma": "layer"}]),
+        ["noise.scopes[0].sigma", "did you mean 'sigma_of'?"],
+    ),
+    (
+        "a variant with a scope's name",
+        section("noise", scopes=[{"name": "all", "arrays": "all"}]),
+        ["noise.scopes[0].name", "'all' is a scope's own name"],
+    ),
+    (
+        "a variant's name that is no name",
+        section("noise", scopes=[{"name": "All-2", "arrays": "all"}]),
+        ["noise.scopes[0].name", "lower-case letters"],
+    ),
+    (
+        "a variant twice",
+        section("noise", scopes=[{"name": "other", "arrays": "all"}] * 2),
+        ["noise.scopes", "other is there 2 times"],
     ),
     (
         "unknown experiment",
@@ -550,12 +607,13 @@ def test_every_key_is_described_and_no_unknown_one_is_taken() -> None:
 
 
 def test_the_schema_s_names_are_those_the_program_knows() -> None:
+    from noise_resistance.noise.kinds import NOISE_KINDS
     from noise_resistance.noise.scopes import SCOPES
     from noise_resistance.noise.variances import VARIANCE_POLICIES
 
-    noise = SCHEMA["properties"]["noise"]["properties"]
     assert set(SCHEMA["$defs"]["scope"]["enum"]) == set(SCOPES)
-    assert set(noise["variance_policy"]["enum"]) == set(VARIANCE_POLICIES)
+    assert set(SCHEMA["$defs"]["kind"]["enum"]) == set(NOISE_KINDS)
+    assert set(SCHEMA["$defs"]["variance_policy"]["enum"]) == set(VARIANCE_POLICIES)
     experiment = SCHEMA["properties"]["experiments"]["items"]["properties"]
     assert set(experiment["name"]["enum"]) == set(EXPERIMENTS)
     for name in OPTIMIZERS:
@@ -563,9 +621,7 @@ def test_the_schema_s_names_are_those_the_program_knows() -> None:
     assert {one.reader for one in load(PAPER).catalogue.values()} == set(READERS)
 
 
-@pytest.mark.parametrize(
-    "sigma_of", SCHEMA["properties"]["noise"]["properties"]["sigma_of"]["enum"]
-)
+@pytest.mark.parametrize("sigma_of", SCHEMA["$defs"]["sigma_of"]["enum"])
 def test_every_sigma_of_the_schema_can_be_computed(sigma_of: str) -> None:
     import numpy as np
 

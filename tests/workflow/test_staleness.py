@@ -22,13 +22,15 @@ STUDY: dict[str, Any] = {
     ],
     "training": {"epochs": 1, "schedule": [], "horizontal_flip": False},
     "noise": {"levels": [0.1], "scopes": ["kernels"], "draws": 2},
+    "diagnostics": {"images": 0},
 }
 # Each job is written as its rule and what tells it from the rule's others.
 TRAIN, BASELINE = "train {rate} {optimizer} {seed}", "evaluate_baseline {rate} {optimizer} {seed}"
 NOISE = "evaluate_noise {rate} {optimizer} {seed} {scope} {level}"
 FIGURE = {"learning_rate_figure kernels"}
 FROM_SUMMARY = {"table2", "table3 kernels"} | FIGURE
-AGGREGATES = {"summarise", "table1"} | FROM_SUMMARY
+SUMMARIES = {"summarise", "summarise_lengths"}
+AGGREGATES = SUMMARIES | {"table1"} | FROM_SUMMARY
 
 
 def cell(template: str, **changes: object) -> str:
@@ -144,19 +146,19 @@ STYLE = "analysis/figures/learning_rate.py"
             "noise/additive.py",
             "values = weights[array.name] + sigma",
             "values = weights[array.name] - sigma",
-            {cell(BASELINE), cell(NOISE), "summarise"} | FROM_SUMMARY,
+            {cell(BASELINE), cell(NOISE)} | SUMMARIES | FROM_SUMMARY,
         ),
         (
             "models/folding.py",
             "scale = gamma * tf",
             "scale = 1.0 * gamma * tf",
-            {cell(BASELINE), cell(NOISE), "summarise"} | FROM_SUMMARY,
+            {cell(BASELINE), cell(NOISE)} | SUMMARIES | FROM_SUMMARY,
         ),
         (
             "training/augmentation.py",
             "(2 * uniform[:, :2] - 1)",
             "(1 - 2 * uniform[:, :2])",
-            training() | {"summarise"} | FROM_SUMMARY,
+            training() | SUMMARIES | FROM_SUMMARY,
         ),
         ("devices.py", "min(threads, 2)", "min(threads, 3)", set()),
         (
@@ -179,8 +181,8 @@ def test_a_change_of_code_runs_what_it_decides(
     ("config", "expected"),
     [
         (changed(noise={"draws": 3}), {cell(NOISE)} | AGGREGATES),
-        (changed(noise={"seed": 5}), {cell(NOISE), "summarise"} | FROM_SUMMARY),
-        (changed(training={"l2": 0.001}), training() | {"summarise"} | FROM_SUMMARY),
+        (changed(noise={"seed": 5}), {cell(NOISE)} | SUMMARIES | FROM_SUMMARY),
+        (changed(training={"l2": 0.001}), training() | SUMMARIES | FROM_SUMMARY),
         (changed(learning_rates=[0.001, 0.002]), training(rate=0.002) | AGGREGATES),
         (changed(seeds=[1, 2]), training(seed=2) | AGGREGATES),
         (changed(optimizers=["adam", "sgd"]), training(optimizer="sgd") | AGGREGATES),

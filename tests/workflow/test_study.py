@@ -28,6 +28,10 @@ AGGREGATES = Counter(
     [
         "all",
         "summarise",
+        "summarise_lengths",
+        "summarise_diagnostics",
+        "why_figure scope=kernels",
+        "why_figure scope=all",
         "table1",
         "table2",
         "table3 scope=kernels",
@@ -54,10 +58,13 @@ def results(made: tuple[Workspace, Run]) -> Path:
 
 
 def test_a_run_leaves_every_file_it_promises_and_no_other(made: tuple[Workspace, Run]) -> None:
-    expected = {"tiny/summary.csv", "tiny/summary.h5", "datasets/digits.h5"}
+    summaries = ("summary", "lengths", "diagnostics")
+    expected = {f"tiny/{name}.{ending}" for name in summaries for ending in ("csv", "h5")}
+    expected.add("datasets/digits.h5")
     for training, scopes in TRAININGS.items():
         expected |= {
-            f"tiny/{training}/{name}" for name in ("model.weights.h5", "history.h5", "baseline.h5")
+            f"tiny/{training}/{name}.h5"
+            for name in ("model.weights", "history", "optimizer", "baseline", "diagnostics")
         }
         expected |= {
             f"tiny/{training}/noise/{scope}/eta-{level}.h5"
@@ -66,12 +73,18 @@ def test_a_run_leaves_every_file_it_promises_and_no_other(made: tuple[Workspace,
         }
     for table in ("table1", "table2", "table3-kernels"):
         expected |= {f"tiny/tables/{table}.{suffix}" for suffix in ("csv", "md", "tex")}
-    for figure in ("figure1-digits-kernels", "figure3-all", "figure4-all"):
+    for figure in (
+        "figure1-digits-kernels",
+        "figure3-all",
+        "figure4-all",
+        "why-kernels",
+        "why-all",
+    ):
         expected |= {f"tiny/figures/{figure}.{suffix}" for suffix in ("png", "svg", "pdf")}
     found = made[0].files("results")
     benchmarks = {one for one in found if one.startswith("tiny/benchmarks/")}
     assert found - benchmarks == expected
-    assert len(benchmarks) == 3 + 3 + 10
+    assert len(benchmarks) == 3 + 3 + 3 + 10
     for name in expected:
         assert (made[0].folder / "results" / name).stat().st_size > 100
 
@@ -256,8 +269,8 @@ def test_a_training_with_a_diverging_learning_rate_says_so_and_the_others_finish
         if name.endswith(".h5") and ".resume" not in name
     }
     folder = TRAINING.format(optimizer="sgd", rate="0.01")
-    names = ("model.weights.h5", "history.h5", "baseline.h5", "noise/kernels/eta-0.1.h5")
-    assert found == {f"{folder}/{name}" for name in names}
+    names = ("model.weights", "history", "optimizer", "baseline", "noise/kernels/eta-0.1")
+    assert found == {f"{folder}/{name}.h5" for name in (*names, "diagnostics")}
 
 
 def test_another_learning_rate_runs_its_own_jobs_and_the_aggregates(
@@ -272,6 +285,7 @@ def test_another_learning_rate_runs_its_own_jobs_and_the_aggregates(
         [
             f"train {training}",
             f"evaluate_baseline {training}",
+            f"diagnose {training}",
             f"evaluate_noise {training}, scope=kernels, noise_level=0.1",
             f"evaluate_noise {training}, scope=kernels, noise_level=0.4",
         ]

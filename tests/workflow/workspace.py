@@ -47,6 +47,7 @@ TINY: dict[str, Any] = {
     ],
     "training": {"epochs": 8, "schedule": [[6, 0.1]], "horizontal_flip": False},
     "noise": {"levels": [0.1, 0.4], "draws": 2},
+    "diagnostics": {"images": 16, "batches": 4},
 }
 
 

@@ -15,9 +15,15 @@ from noise_resistance.study.configuration import load
 from noise_resistance.study.currency import is_current
 from noise_resistance.study.fingerprint import fingerprint
 from noise_resistance.study.grid import Training
-from noise_resistance.study.outputs import FIGURE_FORMATS, TABLE_FORMATS, figure_stems, table_stems
-from noise_resistance.study.numbers import NUMBER_PATTERN
-from noise_resistance.study.paths import EVALUATION, NAME_PATTERN, TRAINING
+from noise_resistance.study.outputs import (
+    FIGURE_FORMATS,
+    TABLE_FORMATS,
+    figure_stems,
+    table_stems,
+    why_stems,
+)
+from noise_resistance.study.numbers import NUMBER_PATTERN, format_number
+from noise_resistance.study.paths import EVALUATION, NAME_PATTERN, SCOPE_PATTERN, TRAINING
 
 # Jobs run this interpreter and this package, also where neither is installed or activated.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
@@ -29,6 +35,7 @@ except ConfigurationError as error:
     sys.exit(f"error: {error}")
 
 paths = study.paths
+STATES = ("history.h5", "optimizer.h5")
 OUTLINE = study.outline.to_json()
 GPUS = 0 if study.device == "cpu" else 1
 CONDA_ENVIRONMENT = f"../../envs/{'gpu' if GPUS else 'cpu'}.yaml"
@@ -40,8 +47,10 @@ wildcard_constraints:
     optimizer=NAME_PATTERN,
     learning_rate=NUMBER_PATTERN,
     seed="[0-9]+",
-    scope=NAME_PATTERN,
+    scope=SCOPE_PATTERN,
     noise_level=NUMBER_PATTERN,
+    epoch="[1-9][0-9]*",
+    external=NAME_PATTERN,
     archive="[A-Za-z0-9][A-Za-z0-9._-]*",
     number="[12]?",
 
@@ -95,8 +104,59 @@ def dataset_for_baseline(wildcards):
 
 
 def dataset_for_noise(wildcards):
-    parameters = {"model": wildcards.model, **study.noise.as_mapping()}
+    settings = study.reading(wildcards.scope).settings
+    parameters = {"model": wildcards.model, **settings.as_mapping()}
     return dataset_unless_current(wildcards, [paths.noise], "noise", "evaluate_noise", parameters)
+
+
+def snapshot_outputs(*names):
+    folders = expand(paths.snapshot, epoch=study.snapshots, allow_missing=True)
+    return [f"{folder}/{name}" for name in names for folder in folders]
+
+
+def of_snapshot(template):
+    return template.replace(paths.training, paths.snapshot)
+
+
+def dataset_for_snapshot_baseline(wildcards):
+    parameters = {"model": wildcards.model, "precision": study.noise.precision}
+    made = of_snapshot(paths.baseline)
+    return dataset_unless_current(wildcards, [made], "baseline", "evaluate_baseline", parameters)
+
+
+def dataset_for_snapshot_noise(wildcards):
+    settings = study.reading(wildcards.scope).settings
+    parameters = {"model": wildcards.model, **settings.as_mapping()}
+    made = of_snapshot(paths.noise)
+    return dataset_unless_current(wildcards, [made], "noise", "evaluate_noise", parameters)
+
+
+def diagnosed_weights(wildcards):
+    folders = [*expand(paths.snapshot, epoch=sorted(study.snapshots), allow_missing=True)]
+    return [f"{folder}/model.weights.h5" for folder in [*folders, paths.training]]
+
+
+def diagnosed_states(wildcards):
+    files = diagnosed_weights(wildcards)
+    return [one.replace("model.weights.h5", name) for one in files for name in STATES]
+
+
+def dataset_for_diagnostics(wildcards):
+    values = {
+        "model": wildcards.model,
+        "recipe": study.recipe.as_mapping(),
+        "images": study.diagnostics.images,
+        "batches": study.diagnostics.batches,
+    }
+    made = [paths.diagnostics]
+    return dataset_unless_current(wildcards, made, "diagnostics", "diagnose", values)
+
+
+def snapshot_files(template, cells):
+    filled = [
+        paths.fill(of_snapshot(template).replace("{epoch}", "{{epoch}}"), one) for one in cells
+    ]
+    return expand(filled, epoch=study.snapshots)
 
 
 def training_files(template):
@@ -119,3 +179,47 @@ def table_files():
 def figure_files():
     stems = figure_stems(study.outline)
     return expand(f"{paths.figures}/{{figure}}.{{suffix}}", figure=stems, suffix=FIGURE_FORMATS)
+
+
+def why_figures():
+    return expand(
+        f"{paths.figures}/{{figure}}.{{suffix}}", figure=why_stems(study), suffix=FIGURE_FORMATS
+    )
+
+
+def external_dataset(wildcards):
+    return paths.dataset.format(dataset=study.external_models[wildcards.external].dataset)
+
+
+def external_noise_files():
+    levels = [format_number(level) for level in study.noise_levels]
+    file = f"{paths.external}/noise/{{scope}}/eta-{{noise_level}}.h5"
+    return expand(file, scope=study.readings, noise_level=levels, allow_missing=True)
+
+
+def external_readings():
+    readings = {
+        name: {"arrays": one.arrays, "settings": one.settings.as_mapping()}
+        for name, one in study.readings.items()
+    }
+    return to_json(readings)
+
+
+def external_files():
+    templates = [f"{paths.external}/baseline.h5", *external_noise_files()]
+    return expand(templates, external=study.external_models)
+
+
+def external_folders():
+    folders = {
+        name: {"dataset": one.dataset, "folder": paths.external.format(external=name)}
+        for name, one in study.external_models.items()
+    }
+    return to_json(folders)
+
+
+def why_files():
+    diagnostics = [f"{paths.diagnostics_summary}.csv"] if study.diagnostics.images else []
+    external = [f"{paths.external_summary}.csv"] if study.external_models else []
+    layers = [f"{paths.layers}.csv"] if study.layer_sweep.levels else []
+    return [f"{paths.lengths}.csv", *diagnostics, *external, *layers, *why_figures()]

@@ -57,7 +57,8 @@ rule evaluate_noise:
         trainings_per_gpu=study.trainings_per_gpu,
     params:
         dataset=dataset_file,
-        settings=to_json(study.noise.as_mapping()),
+        arrays=lambda wildcards: study.reading(wildcards.scope).arrays,
+        settings=lambda wildcards: to_json(study.reading(wildcards.scope).settings.as_mapping()),
         code=fingerprint("evaluate_noise"),
     shell:
         "python -m noise_resistance --log {log:q} evaluate-noise"
@@ -65,7 +66,7 @@ rule evaluate_noise:
         " --model {wildcards.model}"
         " --weights {input.weights:q}"
         " --history {input.history:q}"
-        " --scope {wildcards.scope}"
+        " --scope {params.arrays}"
         " --noise-level {wildcards.noise_level}"
         " --settings {params.settings:q}"
         " --output {output:q}"
@@ -73,3 +74,32 @@ rule evaluate_noise:
         " --trainings-per-gpu {resources.trainings_per_gpu}"
         " --threads {threads}"
         " --fingerprint {params.code}"
+
+
+# The model of a snapshot, as it was after some epochs of its training.
+
+
+use rule evaluate_baseline as evaluate_snapshot_baseline with:
+    input:
+        dataset_for_snapshot_baseline,
+        weights=of_snapshot(paths.weights),
+        history=of_snapshot(paths.history),
+    output:
+        of_snapshot(paths.baseline),
+    log:
+        f"{paths.logs}/evaluate_snapshot_baseline/{TRAINING}/epoch-{{epoch}}.log",
+    benchmark:
+        f"{paths.benchmarks}/evaluate_snapshot_baseline/{TRAINING}/epoch-{{epoch}}.tsv"
+
+
+use rule evaluate_noise as evaluate_snapshot_noise with:
+    input:
+        dataset_for_snapshot_noise,
+        weights=of_snapshot(paths.weights),
+        history=of_snapshot(paths.history),
+    output:
+        of_snapshot(paths.noise),
+    log:
+        f"{paths.logs}/evaluate_snapshot_noise/{EVALUATION}/epoch-{{epoch}}.log",
+    benchmark:
+        f"{paths.benchmarks}/evaluate_snapshot_noise/{EVALUATION}/epoch-{{epoch}}.tsv"

@@ -7,6 +7,9 @@ rule train:
     output:
         weights=paths.weights,
         history=paths.history,
+        optimizer=paths.optimizer,
+        snapshots=snapshot_outputs("model.weights.h5"),
+        snapshot_states=snapshot_outputs("history.h5", "optimizer.h5"),
     log:
         f"{paths.logs}/train/{TRAINING}.log",
     benchmark:
@@ -40,3 +43,4 @@ rule train:
         " --trainings-per-gpu {resources.trainings_per_gpu}"
         " --threads {threads}"
         " --fingerprint {params.code}"
+        " {output.snapshots:q}"

@@ -12,9 +12,11 @@ from noise_resistance.cli import (
     analysis,
     datasets,
     evaluation,
+    external,
     inspection,
     reference,
     training,
+    why,
 )
 from noise_resistance.cli.options import FILE
 from noise_resistance.errors import NoiseResistanceError
@@ -34,7 +36,16 @@ def _commands(log: Path | None, debug: bool) -> None:
     """Train networks at several learning rates and measure their resistance to weight noise."""
 
 
-for _module in (datasets, training, evaluation, analysis, inspection, reference):
+for _module in (
+    datasets,
+    training,
+    evaluation,
+    external,
+    analysis,
+    why,
+    inspection,
+    reference,
+):
     for _name in _module.__all__:
         _commands.add_command(getattr(_module, _name))
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from noise_resistance.cli.options import (
+    FILE,
     JSON,
     device_option,
     fingerprint_option,
@@ -17,7 +18,7 @@ from noise_resistance.cli.options import (
     trained_model_options,
 )
 
-__all__ = ["evaluate_baseline", "evaluate_noise"]
+__all__ = ["diagnose", "evaluate_baseline", "evaluate_noise"]
 
 
 @click.command()
@@ -85,3 +86,47 @@ def evaluate_noise(
         trained, scope, noise_level, chosen, output, provenance, {"model": files["model"]}
     )
     print(f"mean accuracy of {chosen.draws} draws {100 * accuracy:.2f} %", flush=True)
+
+
+@click.command(
+    epilog="WEIGHTS are the weights files of its snapshots and of its end, in this order; "
+    "history.h5 and optimizer.h5 are read beside each."
+)
+@click.option("--dataset", type=FILE, required=True, help="Prepared dataset, HDF5.")
+@click.option("--model", required=True, help="Model, such as resnet20.")
+@click.option("--optimizer-definition", type=JSON, required=True, help="Keras class and arguments.")
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), required=True)
+@click.option("--seed", type=click.IntRange(0), required=True, help="Training seed.")
+@click.option("--recipe", type=JSON, required=True, help="Training recipe.")
+@click.option("--images", type=click.IntRange(2), default=1024, show_default=True, help="For C.")
+@click.option("--batches", type=click.IntRange(2), default=64, show_default=True)
+@click.option("--output", type=FILE, required=True, help="File to write.")
+@device_option
+@places_option
+@threads_option
+@fingerprint_option
+@click.argument("weights", type=FILE, nargs=-1, required=True)
+def diagnose(
+    dataset: Path,
+    images: int,
+    batches: int,
+    output: Path,
+    device: str,
+    places: int,
+    threads: int,
+    fingerprint: str,
+    **values: Any,
+) -> None:
+    """Measure dead channels, amplification and gradient noise of one training."""
+    provenance = prepare_evaluation(device, places, threads, fingerprint)
+
+    from noise_resistance.evaluation.diagnostics import DiagnosedTraining
+    from noise_resistance.evaluation.diagnostics import diagnose as run
+    from noise_resistance.study.recipe import Recipe
+
+    training = DiagnosedTraining(
+        folders=tuple(path.parent for path in values.pop("weights")),
+        recipe=Recipe.from_mapping(values.pop("recipe")),
+        **values,
+    )
+    run(training, dataset, images, batches, output, provenance)

@@ -1,5 +1,6 @@
 """The command of the rule that trains."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ from noise_resistance.storage.provenance import Provenance
 __all__ = ["train"]
 
 
-@click.command()
+@click.command(
+    epilog="SNAPSHOTS are weights files of snapshots to write, epoch-<n>/model.weights.h5: the "
+    "model after n epochs."
+)
 @click.option("--dataset", type=FILE, required=True, help="Prepared dataset, HDF5.")
 @click.option(
     "--dataset-identity",
@@ -40,6 +44,7 @@ __all__ = ["train"]
     "--weights", type=FILE, required=True, help="Weights file to write, <name>.weights.h5."
 )
 @click.option("--history", type=FILE, required=True, help="History file to write.")
+@click.argument("snapshots", type=FILE, nargs=-1)
 @device_option
 @places_option
 @threads_option
@@ -48,6 +53,7 @@ def train(
     dataset: Path,
     weights: Path,
     history: Path,
+    snapshots: tuple[Path, ...],
     device: str,
     places: int,
     threads: int,
@@ -76,4 +82,14 @@ def train(
         recipe=Recipe.from_mapping(recipe) if recipe else default_recipe(),
         **values,
     )
-    run(request, dataset, weights, history, Provenance(fingerprint, used.description))
+    folders = {_epoch_of(path): path.parent for path in snapshots}
+    run(request, dataset, weights, history, Provenance(fingerprint, used.description), folders)
+
+
+def _epoch_of(path: Path) -> int:
+    found = re.fullmatch(r"epoch-([1-9][0-9]*)", path.parent.name)
+    if not found:
+        raise click.UsageError(
+            f"{path}: not the weights file of a snapshot; write epoch-<n>/model.weights.h5"
+        )
+    return int(found[1])

@@ -9,6 +9,7 @@ from noise_resistance.evaluation.forward import Forward, forward_of
 from noise_resistance.evaluation.measure import ImageSet, Outcome, measure
 from noise_resistance.evaluation.trained_model import TrainedModel
 from noise_resistance.noise.additive import perturb, weight_deviations
+from noise_resistance.noise.filters import filter_masks
 from noise_resistance.noise.scopes import arrays_in_scope
 from noise_resistance.noise.variances import VariancePolicy, variance_policy_named
 from noise_resistance.study.arrays import Array
@@ -23,8 +24,9 @@ class Evaluator:
     The function behind it is traced once; noise level and draw are its arguments.
 
     Attributes:
-        arrays: the arrays in scope.
-        deviations: sigma_w by array name.
+        arrays: the arrays in scope on which noise falls.
+        deviations: the noise's standard deviation over eta by array name: of all of an array, or
+            of each of its weights.
     """
 
     def __init__(self, trained: TrainedModel, scope: str, settings: NoiseSettings) -> None:
@@ -34,8 +36,21 @@ class Evaluator:
             ConfigurationError: an unknown scope, policy or precision.
         """
         forward = forward_of(trained.network, settings.precision)
-        self.arrays: Sequence[Array] = arrays_in_scope(scope, forward.arrays())
-        self.deviations = weight_deviations(trained.weights, self.arrays, settings.sigma_of)
+        arrays = arrays_in_scope(scope, forward.arrays())
+        masks = filter_masks(scope, arrays, trained.weights, forward.batchnorms())
+        self.arrays: Sequence[Array] = [
+            array for array in arrays if masks.get(array.name, np.ones(1)).any()
+        ]
+        deviations = weight_deviations(
+            trained.weights, self.arrays, settings.sigma_of, settings.kind
+        )
+        self.deviations = {
+            name: one * masks[name] if name in masks else one for name, one in deviations.items()
+        }
+        # Tensors, so that large ones are not written into the graph.
+        self._deviations = {
+            name: tf.constant(one, tf.float32) for name, one in self.deviations.items()
+        }
         self._weights = _on_device(trained.weights)
         policy = variance_policy_named(settings.variance_policy)
         self._run = self._compile(forward, trained.test_set, settings.seed, policy)
@@ -66,7 +81,9 @@ class Evaluator:
             weights: Mapping[str, tf.Tensor], noisy: tf.Tensor, eta: tf.Tensor, draw: tf.Tensor
         ) -> Outcome:
             def draw_noise() -> dict[str, tf.Tensor]:
-                return perturb(weights, self.deviations, self.arrays, eta, draw, noise_seed, policy)
+                return perturb(
+                    weights, self._deviations, self.arrays, eta, draw, noise_seed, policy
+                )
 
             chosen = tf.cond(noisy, draw_noise, lambda: dict(weights))
             return _measure(forward, test_set, chosen, policy.zero_nan)

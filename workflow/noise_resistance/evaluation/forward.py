@@ -26,6 +26,9 @@ class Forward(Protocol):
     def arrays(self) -> tuple[Array, ...]:
         """Return all arrays of the model."""
 
+    def batchnorms(self) -> dict[str, str]:
+        """Return the BatchNorm right after each layer that has one, layer name by layer name."""
+
     def prepare(self, weights: Tensors) -> Tensors:
         """Do what is needed once a set of weights (float32, by array name)."""
 
@@ -48,6 +51,10 @@ class FoldedForward:
     def arrays(self) -> tuple[Array, ...]:
         """Return all arrays of the network."""
         return self._network.arrays()
+
+    def batchnorms(self) -> dict[str, str]:
+        """Return the BatchNorm of each convolution that has one."""
+        return {one.layer: one.batchnorm for one in self._network.convolutions if one.batchnorm}
 
     def prepare(self, weights: Tensors) -> Tensors:
         """Fold, and cast."""
@@ -75,6 +82,7 @@ class GeneralForward:
         if precision != "float32":
             raise ConfigurationError(f"precision {precision} is for this workflow's own networks")
         self._model = model
+        self._gives_probabilities = _ends_in_softmax(model)
         numbers = [one for one in model.variables if tf.as_dtype(one.dtype).is_floating]
         self._arrays = tuple(_array_of(variable) for variable in numbers)
 
@@ -82,12 +90,25 @@ class GeneralForward:
         """Return all arrays of the model, in Keras's order."""
         return self._arrays
 
+    def batchnorms(self) -> dict[str, str]:
+        """Return the BatchNorm right after each layer, as far as the model's graph tells."""
+        found = {}
+        for layer in self._model.layers:
+            if type(layer).__name__ != "BatchNormalization":
+                continue
+            history = getattr(layer.input, "_keras_history", None)
+            weights = getattr(history.operation, "weights", None) if history else None
+            if weights:
+                before = weights[0].path.rpartition("/")[0]
+                found[before] = layer.moving_variance.path.rpartition("/")[0]
+        return found
+
     def prepare(self, weights: Tensors) -> Tensors:
         """Return the weights as they are."""
         return weights
 
     def logits(self, prepared: Tensors, images: tf.Tensor, zero_nan: bool) -> tf.Tensor:
-        """Return the model's outputs (batch, classes), float32.
+        """Return the model's outputs (batch, classes), float32; probabilities as logarithms.
 
         Raises:
             ConfigurationError: ReLUs that turn NaN to zero are asked for; Keras's own are used.
@@ -102,7 +123,9 @@ class GeneralForward:
         trainable = [prepared.get(one.path, one.value) for one in model.trainable_variables]
         others = [prepared.get(one.path, one.value) for one in model.non_trainable_variables]
         outputs, _ = model.stateless_call(trainable, others, images, training=False)
-        return tf.cast(outputs, tf.float32)
+        outputs = tf.cast(outputs, tf.float32)
+        # The smallest normal number: the logarithm of zero is not finite.
+        return tf.math.log(outputs + 1.2e-38) if self._gives_probabilities else outputs
 
 
 def forward_of(model: "ResNet | keras.Model", precision: str) -> Forward:
@@ -128,6 +151,12 @@ def _precision_named(name: str) -> tf.DType:
         raise ConfigurationError(
             f"unknown precision '{name}'; {suggest(name, PRECISIONS)}"
         ) from None
+
+
+def _ends_in_softmax(model: "keras.Model") -> bool:
+    last = model.layers[-1]
+    activation = getattr(getattr(last, "activation", None), "__name__", "")
+    return activation == "softmax" or type(last).__name__ == "Softmax"
 
 
 def _array_of(variable: "keras.Variable") -> Array:

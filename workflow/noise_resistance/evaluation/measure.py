@@ -35,8 +35,9 @@ class ImageSet:
         images: np.ndarray,
         labels: np.ndarray,
         classes: int,
-        pixel_mean: np.ndarray,
+        pixel_mean: np.ndarray | None,
         batch_size: int,
+        preprocess: Callable[[tf.Tensor], tf.Tensor] | None = None,
     ):
         """Put a set on the device.
 
@@ -44,8 +45,11 @@ class ImageSet:
             images: (image, height, width, channels), uint8.
             labels: (image,), integers in [0, classes).
             classes: number of classes.
-            pixel_mean: what is subtracted from scaled images, (height, width, channels).
+            pixel_mean: what is subtracted from scaled images, (height, width, channels); None
+                where `preprocess` says it all.
             batch_size: images a pass; it changes no result beyond rounding.
+            preprocess: from stored images to what the model gets; scaling and subtracting the mean
+                by default.
         """
         self.count = len(images)
         self.classes = classes
@@ -53,7 +57,8 @@ class ImageSet:
         padding = -self.count % self.batch_size
         self.images = tf.constant(np.pad(images, [(0, padding), (0, 0), (0, 0), (0, 0)]))
         self.labels = tf.constant(np.pad(labels.astype(np.int32), (0, padding), constant_values=-1))
-        self.pixel_mean = tf.constant(pixel_mean)
+        mean = tf.constant(0.0 if pixel_mean is None else pixel_mean)
+        self.preprocess = preprocess or (lambda batch: normalize(batch, mean))
 
     @property
     def batches(self) -> int:
@@ -73,9 +78,8 @@ def measure(logits_of: Callable[[tf.Tensor], tf.Tensor], images: ImageSet) -> Ou
     def one_batch(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         begin = index * size
         labels = images.labels[begin : begin + size]
-        logits = tf.cast(
-            logits_of(normalize(images.images[begin : begin + size], images.pixel_mean)), tf.float32
-        )
+        shown = images.preprocess(images.images[begin : begin + size])
+        logits = tf.cast(logits_of(shown), tf.float32)
         finite = tf.reduce_all(tf.math.is_finite(logits), axis=-1)
         predicted = tf.where(finite, tf.argmax(logits, axis=-1, output_type=tf.int32), -1)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(labels, 0), logits)

@@ -70,11 +70,17 @@ def evaluate_noise(
             "test images whose outputs were not finite; they count as wrong",
         ),
         "correct": Variable(("draw", "class"), correct, "right predictions by draw and class"),
-        "array": Variable(("array",), names, "arrays that received noise, <layer>/<role>"),
+        "array": Variable(
+            ("array",), np.array(names, dtype=object), "arrays that received noise, <layer>/<role>"
+        ),
         "sigma_w": Variable(
             ("array",),
-            np.array([evaluator.deviations[name] for name in names]),
-            "standard deviation of the weights, equation (6); the noise's is eta times it",
+            np.array(
+                [np.sqrt(np.mean(np.square(evaluator.deviations[name]))) for name in names],
+                np.float64,
+            ),
+            "standard deviation of the noise over eta: for additive noise on whole arrays that of "
+            "the weights, equation (6); else its root mean square over the array",
         ),
     }
     all_parameters = {

@@ -35,6 +35,9 @@ KINDS = {
             "weights", "Weights of one trained model after its last epoch, as Keras saves them.", 1
         ),
         Kind("history", "Loss, accuracy and learning rate of one training, epoch by epoch.", 1),
+        Kind(
+            "optimizer", "The optimizer's state after a training, its second moments among it.", 1
+        ),
         Kind("checkpoint", "The state of an unfinished training after its last finished epoch.", 1),
         Kind("baseline", "Test accuracy of one trained model without noise.", 1),
         Kind(
@@ -43,6 +46,11 @@ KINDS = {
             1,
         ),
         Kind("summary", "Accuracies of all evaluations of one study, one row an observation.", 1),
+        Kind("lengths", "Trainings and their snapshots: loss, accuracy and how they settled.", 1),
+        Kind("layers", "Accuracies with noise on one layer alone, of all trainings.", 1),
+        Kind("diagnostics", "Dead channels, amplification and gradient noise of one training.", 1),
+        Kind("diagnostics_summary", "Diagnostics of all trainings of one study.", 1),
+        Kind("external", "Accuracies of models that were trained elsewhere.", 1),
     )
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 from noise_resistance.errors import ConfigurationError, suggest
 from noise_resistance.study.architectures import depth_of
 from noise_resistance.study.dataset import Archive, Dataset
+from noise_resistance.study.external import ExternalModel
 from noise_resistance.study.grid import (
     Evaluation,
     Experiment,
@@ -16,11 +17,13 @@ from noise_resistance.study.grid import (
     evaluations_of,
     trainings_of,
 )
+from noise_resistance.study.layers import LayerSweep
 from noise_resistance.study.noise_settings import NoiseSettings
 from noise_resistance.study.numbers import format_number
 from noise_resistance.study.optimizers import optimizer_named
 from noise_resistance.study.outline import DatasetOutline, Outline
 from noise_resistance.study.paths import Paths
+from noise_resistance.study.readings import Reading, check_scopes, reading_named, readings_of
 from noise_resistance.study.recipe import Recipe
 from noise_resistance.study.request import TrainingRequest
 from noise_resistance.study.schema import complete, section_defaults
@@ -29,6 +32,20 @@ __all__ = ["Study", "default_noise_settings", "default_recipe", "load"]
 
 # A number is part of a file's name, which most file systems limit to 255 bytes.
 _LONGEST_NUMBER = 60
+_NOISE_KEYS = ("draws", "seed", "sigma_of", "variance_policy", "kind")
+
+
+@dataclass(frozen=True)
+class DiagnosticsSettings:
+    """How much is sampled for a training's diagnostics.
+
+    Attributes:
+        images: training images for C of equation (3); 0 for no diagnostics at all.
+        batches: batches for the noise of batch gradients and updates.
+    """
+
+    images: int
+    batches: int
 
 
 @dataclass(frozen=True)
@@ -41,9 +58,14 @@ class Study:
     device: str
     trainings_per_gpu: int
     recipe: Recipe
+    snapshots: tuple[int, ...]
     training_threads: int
     noise_levels: tuple[float, ...]
     noise: NoiseSettings
+    readings: Mapping[str, Reading]
+    layer_sweep: LayerSweep
+    diagnostics: DiagnosticsSettings
+    external_models: Mapping[str, ExternalModel]
     evaluation_threads: int
     catalogue: Mapping[str, Dataset]
 
@@ -61,6 +83,15 @@ class Study:
     def evaluations(self) -> list[Evaluation]:
         """All noisy evaluations, each once."""
         return evaluations_of(self.experiments, self.seeds, self.noise_levels)
+
+    @property
+    def layer_evaluations(self) -> list[Evaluation]:
+        """All evaluations with noise on one layer alone, each once."""
+        return self.layer_sweep.evaluations(self.trainings)
+
+    def reading(self, scope: str) -> Reading:
+        """Return what a scope's name in a path stands for."""
+        return reading_named(scope, self.readings, self.noise, self.layer_sweep.scope)
 
     def request(self, training: Training) -> TrainingRequest:
         """Return all that decides a training's numbers."""
@@ -106,16 +137,29 @@ def load(config: Mapping[str, Any]) -> Study:
     """
     values = complete(config)
     training, noise = values["training"], values["noise"]
+    settings = _noise_settings(noise, values["evaluation"])
+    readings = readings_of(noise["scopes"], settings)
     study = Study(
         name=values["study"],
-        experiments=tuple(_experiment(one, noise["scopes"]) for one in values["experiments"]),
+        experiments=tuple(_experiment(one, list(readings)) for one in values["experiments"]),
         seeds=tuple(_unique("seeds", values["seeds"])),
         device=values["device"],
         trainings_per_gpu=values["trainings_per_gpu"],
         recipe=_recipe(training),
+        snapshots=tuple(_unique("training.snapshots", training["snapshots"])),
         training_threads=training["threads"],
         noise_levels=tuple(_numbers("noise.levels", noise["levels"])),
-        noise=_noise_settings(noise, values["evaluation"]),
+        noise=settings,
+        readings=readings,
+        layer_sweep=LayerSweep(
+            tuple(_numbers("noise.layer_sweep.levels", noise["layer_sweep"]["levels"])),
+            noise["layer_sweep"]["scope"],
+        ),
+        diagnostics=DiagnosticsSettings(**values["diagnostics"]),
+        external_models={
+            name: ExternalModel.from_mapping(entry)
+            for name, entry in values["external_models"].items()
+        },
         evaluation_threads=values["evaluation"]["threads"],
         catalogue={name: _dataset(name, entry) for name, entry in values["datasets"].items()},
     )
@@ -134,11 +178,13 @@ def default_noise_settings() -> NoiseSettings:
 
 
 def _recipe(training: Mapping[str, Any]) -> Recipe:
-    return Recipe.from_mapping({key: value for key, value in training.items() if key != "threads"})
+    return Recipe.from_mapping(
+        {key: value for key, value in training.items() if key not in ("threads", "snapshots")}
+    )
 
 
 def _noise_settings(noise: Mapping[str, Any], evaluation: Mapping[str, Any]) -> NoiseSettings:
-    chosen = {key: noise[key] for key in ("draws", "seed", "sigma_of", "variance_policy")}
+    chosen = {key: noise[key] for key in _NOISE_KEYS}
     return NoiseSettings.from_mapping({**chosen, "precision": evaluation["precision"]})
 
 
@@ -163,7 +209,7 @@ def _dataset(name: str, entry: Mapping[str, Any]) -> Dataset:
 
 
 def _unique(where: str, values: Sequence[Any]) -> Sequence[Any]:
-    value, count = Counter(values).most_common(1)[0]
+    value, count = next(iter(Counter(values).most_common(1)), (None, 0))
     if count > 1:
         raise ConfigurationError(
             f"configuration: {where}: {value} is there {count} times; write it once"
@@ -196,8 +242,23 @@ def _check_names(study: Study) -> None:
         )
     _unique("experiments: name", [experiment.name for experiment in study.experiments])
     _check_recipe(study.recipe)
-    for experiment in study.experiments:
+    for epoch in study.snapshots:
+        if epoch >= study.recipe.epochs:
+            raise ConfigurationError(
+                f"configuration: training.snapshots: {epoch} is not before the last epoch of "
+                f"{study.recipe.epochs}, whose model is kept anyway; write a lower one"
+            )
+    for name, external in study.external_models.items():
+        if external.dataset not in study.catalogue:
+            raise ConfigurationError(
+                f"configuration: external_models.{name}.dataset: unknown dataset "
+                f"'{external.dataset}'; {suggest(external.dataset, study.catalogue)}"
+            )
+        if external.architecture:
+            _check_each(f"external_models.{name}.architecture", [external.architecture], depth_of)
+    for index, experiment in enumerate(study.experiments):
         where = f"experiment {experiment.name}"
+        check_scopes(f"experiments[{index}].scopes", experiment.scopes, study.readings)
         _check_each(f"{where}: models", experiment.models, depth_of)
         _check_each(f"{where}: optimizers", experiment.optimizers, optimizer_named)
         for dataset in experiment.datasets:

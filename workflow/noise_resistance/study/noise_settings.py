@@ -17,6 +17,8 @@ class NoiseSettings:
         sigma_of: what sigma_w of equation (6) is the standard deviation of: ``array`` or ``layer``.
         variance_policy: what a moving variance pushed below zero becomes.
         precision: ``float32`` or ``bfloat16``, of the noisy forward pass.
+        kind: what the noise is relative to: ``additive`` (the weights' standard deviation),
+            ``additive_max`` (the largest absolute weight) or ``multiplicative`` (each weight).
     """
 
     draws: int
@@ -24,6 +26,7 @@ class NoiseSettings:
     sigma_of: str
     variance_policy: str
     precision: str
+    kind: str = "additive"
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "NoiseSettings":

@@ -1,5 +1,6 @@
 """The names of the tables and figures a study makes, without their endings."""
 
+from noise_resistance.study.configuration import Study
 from noise_resistance.study.outline import Outline
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "TABLE_FORMATS",
     "figure_stems",
     "table_stems",
+    "why_stems",
 ]
 
 TABLE_FORMATS = ("csv", "md", "tex")
@@ -45,3 +47,17 @@ def figure_stems(outline: Outline) -> list[str]:
         if experiment := outline.experiment(name):
             stems += [f"figure{number}-{scope}" for scope in experiment.scopes]
     return stems
+
+
+def why_stems(study: Study) -> list[str]:
+    """Return the figures of why.
+
+    ``length-<scope>`` where the study keeps snapshots, ``why-<scope>`` where it has diagnostics,
+    ``layers-<model>`` where it sweeps layers.
+    """
+    scopes = list(dict.fromkeys(one.scope for one in study.evaluations))
+    lengths = [f"length-{scope}" for scope in scopes] if study.snapshots else []
+    reasons = [f"why-{scope}" for scope in scopes] if study.diagnostics.images else []
+    models = list(dict.fromkeys(one.model for one in study.trainings))
+    layers = [f"layers-{model}" for model in models] if study.layer_sweep.levels else []
+    return lengths + reasons + layers

@@ -10,13 +10,18 @@ from noise_resistance.study.numbers import format_number
 
 __all__ = [
     "EVALUATION",
+    "LAYER_SCOPE",
     "NAME_PATTERN",
+    "SCOPE_PATTERN",
     "TRAINING",
     "Paths",
     "wildcards",
 ]
 
 NAME_PATTERN = r"[a-z][a-z0-9_]*"
+# What the name of a scope begins with that is one layer alone.
+LAYER_SCOPE = "layer-"
+SCOPE_PATTERN = rf"(?:{LAYER_SCOPE})?{NAME_PATTERN}"
 TRAINING = "{dataset}/{model}/{optimizer}/lr-{learning_rate}/seed-{seed}"
 EVALUATION = f"{TRAINING}/{{scope}}/eta-{{noise_level}}"
 
@@ -51,6 +56,16 @@ class Paths:
         return self.training + "/history.h5"
 
     @property
+    def optimizer(self) -> str:
+        """The optimizer's state after the last epoch."""
+        return self.training + "/optimizer.h5"
+
+    @property
+    def snapshot(self) -> str:
+        """The folder of a training as it was after some epochs."""
+        return self.training + "/snapshots/epoch-{epoch}"
+
+    @property
     def baseline(self) -> str:
         """Accuracy without noise."""
         return self.training + "/baseline.h5"
@@ -64,6 +79,36 @@ class Paths:
     def summary(self) -> str:
         """All accuracies of the study, tidy; `.csv` and `.h5`."""
         return self.root + "/summary"
+
+    @property
+    def lengths(self) -> str:
+        """Loss and accuracies of trainings and their snapshots; `.csv` and `.h5`."""
+        return self.root + "/lengths"
+
+    @property
+    def layers(self) -> str:
+        """Accuracies with noise on one layer alone; `.csv` and `.h5`."""
+        return self.root + "/layers"
+
+    @property
+    def diagnostics(self) -> str:
+        """Dead channels, amplification and gradient noise of a training."""
+        return self.training + "/diagnostics.h5"
+
+    @property
+    def diagnostics_summary(self) -> str:
+        """Diagnostics of all trainings; `.csv` and `.h5`."""
+        return self.root + "/diagnostics"
+
+    @property
+    def external(self) -> str:
+        """The folder of a model that was trained elsewhere."""
+        return self.root + "/external/{external}"
+
+    @property
+    def external_summary(self) -> str:
+        """All accuracies of models that were trained elsewhere; `.csv` and `.h5`."""
+        return self.root + "/external_models"
 
     @property
     def tables(self) -> str:

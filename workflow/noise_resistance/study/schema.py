@@ -131,7 +131,8 @@ def _explain(error: jsonschema.ValidationError) -> str:
 
 def _key_of(path: Iterable[Any]) -> str:
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.removeprefix(".") or "the configuration"
+    text = text.removeprefix(".") or "the configuration"
+    return text if text.isprintable() else repr(text)[1:-1]
 
 
 def _shorten(value: Any) -> str:

@@ -2,7 +2,8 @@
 
 Snakemake deletes the declared outputs of a job that fails, so the state lives in a folder that no
 rule declares; the file's name in it is a hash of all that decides the training, so a changed
-training never meets the state of another.
+training never meets the state of another. The states after the epochs that a study keeps lie there
+too until the training ends: a kill deletes no snapshot.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ from noise_resistance.storage.provenance import Provenance
 from noise_resistance.training.engine import State
 from noise_resistance.training.history import HISTORY, History
 
-__all__ = ["Checkpoint", "CheckpointFolder"]
+__all__ = ["Checkpoint", "CheckpointFolder", "optimizer_variables"]
 
 
 @dataclass(frozen=True)
@@ -50,23 +51,44 @@ class CheckpointFolder:
 
     def read(self) -> Checkpoint | None:
         """Return the last state, or None if there is none that can be used."""
-        if not self.path.exists():
+        return self._read(self.path)
+
+    def read_kept(self, epoch: int) -> Checkpoint | None:
+        """Return the state that was kept after so many epochs, or None."""
+        return self._read(self._kept(epoch))
+
+    def write(self, checkpoint: Checkpoint) -> None:
+        """Keep a state in the place of the last one, whole or not at all."""
+        self._write(self.path, checkpoint)
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Keep a state until the training is done."""
+        self._write(self._kept(checkpoint.history.epochs), checkpoint)
+
+    def remove(self) -> None:
+        """Delete the folder: the training is done."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _kept(self, epoch: int) -> Path:
+        return self.path.with_name(f"{self.path.stem}-epoch-{epoch}.h5")
+
+    def _read(self, path: Path) -> Checkpoint | None:
+        if not path.exists():
             return None
         try:
-            record = read_record(self.path, "checkpoint")
+            record = read_record(path, "checkpoint")
         except DataError as error:
             print(f"resume: {error}; starting anew", flush=True)
             return None
         if record.parameters != json.loads(json.dumps(self._parameters)):
-            print(f"resume: {self.path} was made with other parameters; starting anew", flush=True)
+            print(f"resume: {path} was made with other parameters; starting anew", flush=True)
             return None
         columns = {name: record[name].tolist() for name in HISTORY}
         return Checkpoint(
             State(**{name: record[name] for name in State._fields}), History(**columns)
         )
 
-    def write(self, checkpoint: Checkpoint) -> None:
-        """Keep a state in the place of the last one, whole or not at all."""
+    def _write(self, path: Path, checkpoint: Checkpoint) -> None:
         state = checkpoint.state
         variables = {
             "trained": Variable(
@@ -75,14 +97,17 @@ class CheckpointFolder:
             "moving": Variable(
                 ("statistic",), state.moving, "BatchNorm's moving statistics, in the model's order"
             ),
-            "optimizer": Variable(("slot",), state.optimizer, "the optimizer's state"),
-            "counters": Variable(("counter",), state.counters, "the optimizer's counters"),
+            **optimizer_variables(state),
             **checkpoint.history.variables(),
         }
-        write_record(
-            self.path, "checkpoint", variables, self._provenance.attributes(self._parameters)
-        )
+        write_record(path, "checkpoint", variables, self._provenance.attributes(self._parameters))
 
-    def remove(self) -> None:
-        """Delete the folder: the training is done."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+
+def optimizer_variables(state: State) -> dict[str, Variable]:
+    """Return the optimizer's part of a state as variables."""
+    return {
+        "optimizer": Variable(
+            ("slot",), state.optimizer, "the optimizer's numbers, one variable after the other"
+        ),
+        "counters": Variable(("counter",), state.counters, "the optimizer's counters"),
+    }

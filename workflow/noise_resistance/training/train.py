@@ -2,27 +2,36 @@
 
 import math
 import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from noise_resistance.datasets.prepared import Split, read_split
-from noise_resistance.errors import TrainingError
+from noise_resistance.errors import DataError, TrainingError
 from noise_resistance.models.resnet import ResNet
 from noise_resistance.models.weights import write_weights
 from noise_resistance.storage.hdf5 import Variable, write_record
 from noise_resistance.storage.provenance import Provenance
 from noise_resistance.study.numbers import format_number
 from noise_resistance.study.request import TrainingRequest
-from noise_resistance.training.checkpoints import Checkpoint, CheckpointFolder
+from noise_resistance.training.checkpoints import Checkpoint, CheckpointFolder, optimizer_variables
 from noise_resistance.training.engine import Engine
 from noise_resistance.training.history import History
 
-__all__ = ["train"]
+__all__ = ["SNAPSHOT_FILES", "train"]
+
+SNAPSHOT_FILES = ("model.weights.h5", "history.h5", "optimizer.h5")
 
 
 def train(
-    request: TrainingRequest, dataset: Path, weights: Path, history: Path, provenance: Provenance
+    request: TrainingRequest,
+    dataset: Path,
+    weights: Path,
+    history: Path,
+    provenance: Provenance,
+    snapshots: Mapping[int, Path] | None = None,
 ) -> None:
-    """Train one model and write its weights and history.
+    """Train one model and write its weights and history, and beside them the optimizer's state.
 
     A training that was interrupted goes on from its last finished epoch and ends, on the same
     machine's CPU, with the same bits.
@@ -33,6 +42,8 @@ def train(
         weights: the Keras weights file to write.
         history: the history file to write.
         provenance: of this step.
+        snapshots: folders by number of finished epochs; each receives the same files as they were
+            then, `SNAPSHOT_FILES`. All files appear when the training is done.
 
     Raises:
         DataError: the dataset cannot be read, or a file not written.
@@ -40,11 +51,34 @@ def train(
     """
     engine = _engine(request, read_split(dataset, "train"), read_split(dataset, "test"))
     checkpoints = CheckpointFolder(weights, request.parameters(), provenance)
-    progress = _resume(engine, checkpoints)
+    snapshots = snapshots or {}
+    progress = _resume(engine, checkpoints, snapshots)
     for epoch in range(progress.epochs, request.recipe.epochs):
         _train_epoch(engine, epoch, request, progress)
-        checkpoints.write(Checkpoint(engine.state(), progress))
+        checkpoint = Checkpoint(engine.state(), progress)
+        if progress.epochs in snapshots:
+            checkpoints.keep(checkpoint)
+        checkpoints.write(checkpoint)
     attributes = provenance.attributes(request.parameters())
+    _write(engine, progress, weights, history, attributes)
+    for finished, folder in snapshots.items():
+        kept = checkpoints.read_kept(finished)
+        if kept is None:
+            raise DataError(f"{folder}: not written: its state in .resume is damaged; run again")
+        engine.restore(kept.state)
+        snapshot = {**attributes, "finished_epochs": finished}
+        files = folder / SNAPSHOT_FILES[0], folder / SNAPSHOT_FILES[1]
+        _write(engine, kept.history, *files, snapshot)
+    checkpoints.remove()
+
+
+def _write(
+    engine: Engine,
+    progress: History,
+    weights: Path,
+    history: Path,
+    attributes: Mapping[str, Any],
+) -> None:
     write_weights(engine.network, engine.weights(), weights, attributes)
     pixel_mean = Variable(
         ("row", "column", "channel"),
@@ -52,7 +86,8 @@ def train(
         "what is subtracted from images scaled to [0, 1]",
     )
     write_record(history, "history", {**progress.variables(), "pixel_mean": pixel_mean}, attributes)
-    checkpoints.remove()
+    optimizer = history.with_name(SNAPSHOT_FILES[2])
+    write_record(optimizer, "optimizer", optimizer_variables(engine.state()), attributes)
 
 
 def _engine(request: TrainingRequest, training_split: Split, test_split: Split) -> Engine:
@@ -64,9 +99,13 @@ def _engine(request: TrainingRequest, training_split: Split, test_split: Split) 
     )  # fmt: skip
 
 
-def _resume(engine: Engine, checkpoints: CheckpointFolder) -> History:
+def _resume(engine: Engine, checkpoints: CheckpointFolder, snapshots: Iterable[int]) -> History:
     checkpoint = checkpoints.read()
     if checkpoint is None:
+        return History()
+    passed = [epoch for epoch in snapshots if epoch <= checkpoint.history.epochs]
+    if missing := [epoch for epoch in passed if checkpoints.read_kept(epoch) is None]:
+        print(f"resume: the state after epoch {missing[0]} was not kept; starting anew", flush=True)
         return History()
     engine.restore(checkpoint.state)
     print(f"resume: going on after epoch {checkpoint.history.epochs}", flush=True)

@@ -93,7 +93,7 @@ def styled() -> Iterator[None]:
 
 
 def new_figure(
-    panels: int, panel_height: float, extra_height: float = 0.0
+    panels: int, panel_height: float, extra_height: float = 0.0, share: bool = True
 ) -> tuple[Figure, list[Axes]]:
     """Make a figure of one panel at column width, or of several in two columns at page width.
 
@@ -101,15 +101,16 @@ def new_figure(
         panels: how many.
         panel_height: of one panel, in inches.
         extra_height: for what stands around the panels, in inches.
+        share: whether the panels share both axes.
 
     Returns:
-        the figure and its panels, the first row's first; they share both axes.
+        the figure and its panels, the first row's first.
     """
     columns = min(panels, 2)
     rows = -(-panels // columns)
     width = _ONE_COLUMN if columns == 1 else _TWO_COLUMNS
     figure = Figure(figsize=(width, rows * panel_height + extra_height), layout="constrained")
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    grid = figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False).ravel()
     for unused in grid[panels:]:
         unused.remove()
     return figure, list(grid[:panels])

@@ -1,0 +1,91 @@
+"""The diagnostics of all trainings in one tidy table: one row a training and point of it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from noise_resistance.storage.files import replace_atomically
+from noise_resistance.storage.hdf5 import Variable, read_record, write_record
+from noise_resistance.storage.provenance import Provenance
+from noise_resistance.study.grid import Training
+from noise_resistance.study.outline import Outline
+
+__all__ = ["COLUMNS", "read_diagnostics", "summarise_diagnostics"]
+
+COLUMNS = {
+    "dataset": "name of the dataset",
+    "model": "name of the model",
+    "optimizer": "name of the optimizer",
+    "learning_rate": "initial learning rate",
+    "seed": "training seed",
+    "epochs": "finished epochs at this point of the training; 0 is its start",
+    "learning_rate_now": "learning rate of the last finished epoch",
+    "dead_channels": "BatchNorm channels whose moving variance is below 1e-6",
+    "dead_fraction": "the same as a fraction of all BatchNorm channels",
+    "amplification_max": "|gamma| / sqrt(moving variance + epsilon), largest channel",
+    "C": "C of equation (3), BatchNorm's moving statistics",
+    "bound": "alpha^2 C / B, right of equation (2)",
+    "step_noise": "alpha^2 E||grad L_B - grad L_D||^2, left of equation (2), same statistics",
+    "bound_holds": "1 where the measured noise is not above the bound, two standard errors allowed",
+    "step_noise_batch": "the left of equation (2) with the batch's own statistics, as in training",
+    "bound_holds_batch": "the same for it; no theory says that it must hold",
+    "update_noise": "E||u_B - mean u||^2 of the optimizer's own updates",
+    "update_size": "||mean u||^2",
+}
+_TEXT = ("dataset", "model", "optimizer")
+
+
+def summarise_diagnostics(outline: Outline, csv: Path, hdf5: Path, provenance: Provenance) -> None:
+    """Read the diagnostics of every training and write them as CSV and HDF5.
+
+    Args:
+        outline: the study's grid; its paths are relative to the working directory.
+        csv: one row a training and point, the columns of `COLUMNS`.
+        hdf5: the same.
+        provenance: of this step.
+
+    Raises:
+        DataError: a file is missing or damaged.
+    """
+    rows = [row for training in outline.trainings for row in _rows(outline, training)]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    variables = {
+        name: Variable(
+            ("row",), table[name].to_numpy(object if name in _TEXT else None), description
+        )
+        for name, description in COLUMNS.items()
+    }
+    parameters = {"outline": outline.to_json()}
+    write_record(hdf5, "diagnostics_summary", variables, provenance.attributes(parameters))
+    with replace_atomically(csv) as temporary:
+        table.to_csv(temporary, index=False)
+
+
+def read_diagnostics(path: Path) -> pd.DataFrame:
+    """Read what `summarise_diagnostics` wrote, as a table with the columns of `COLUMNS`."""
+    record = read_record(path, "diagnostics_summary", list(COLUMNS))
+    return pd.DataFrame({name: record[name] for name in COLUMNS})
+
+
+def _rows(outline: Outline, training: Training) -> list[dict[str, Any]]:
+    paths = outline.paths
+    record = read_record(paths.fill(paths.diagnostics, training), "diagnostics")
+    dead = record["dead_channels"].sum(axis=1)
+    values = {
+        "epochs": record["epochs"],
+        "learning_rate_now": record["learning_rate"],
+        "dead_channels": dead,
+        "dead_fraction": dead / record["channels"].sum(),
+        "amplification_max": record["amplification_max"].max(axis=1),
+        **{name: record[name] for name in ("C", "bound", "update_noise", "update_size")},
+        "step_noise": record["step_noise"][:, 0],
+        "bound_holds": record["bound_holds"][:, 0],
+        "step_noise_batch": record["step_noise"][:, 1],
+        "bound_holds_batch": record["bound_holds"][:, 1],
+    }
+    points = range(len(np.atleast_1d(record["epochs"])))
+    return [
+        {**vars(training), **{name: one[point] for name, one in values.items()}} for point in points
+    ]

@@ -1,0 +1,144 @@
+"""Commands for models that were trained elsewhere."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from noise_resistance.cli.options import (
+    FILE,
+    JSON,
+    device_option,
+    fingerprint_option,
+    places_option,
+    prepare_evaluation,
+    threads_option,
+)
+from noise_resistance.storage.provenance import Provenance
+
+__all__ = ["evaluate", "evaluate_external", "summarise_external"]
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.command()
+@click.option("--weights", type=FILE, required=True, help=".keras, legacy .h5, or weights alone.")
+@click.option("--dataset", required=True, help="A dataset's name, or a prepared HDF5 file.")
+@click.option(
+    "--eta", type=click.FloatRange(0), multiple=True, required=True, help="Noise level; repeatable."
+)
+@click.option("--scope", default="kernels", show_default=True, help="Noise scope.")
+@click.option("--draws", type=click.IntRange(1), default=25, show_default=True)
+@click.option("--kind", default="additive", show_default=True, help="Kind of noise.")
+@click.option("--model", default="", help="Architecture of a file with weights alone: resnet20.")
+@click.option("--scale", type=float, default=255.0, show_default=True, help="Divides pixel values.")
+@click.option("--mean", type=float, multiple=True, help="Subtracted then; repeat for channels.")
+@click.option("--deviation", type=float, multiple=True, help="Divides then; repeat for channels.")
+@click.option("--input-size", type=int, nargs=2, help="Height and width to resize images to.")
+@click.option("--folder", type=_FOLDER, help="Folder to write; beside the weights by default.")
+@device_option
+@threads_option
+def evaluate(
+    weights: Path,
+    dataset: str,
+    eta: tuple[float, ...],
+    scope: str,
+    folder: Path | None,
+    device: str,
+    threads: int,
+    **values: Any,
+) -> None:
+    """Measure any Keras classifier under weight noise."""
+    provenance = prepare_evaluation(device, 1, threads, "none")
+
+    from noise_resistance.evaluation.external import evaluate_external as run
+    from noise_resistance.study.configuration import default_noise_settings
+    from noise_resistance.study.external import ExternalModel
+
+    draws = values.pop("draws")
+    settings = replace(default_noise_settings(), draws=draws, kind=values.pop("kind"))
+    stated = {"file": str(weights), "dataset": dataset, "architecture": values.pop("model")}
+    preprocessing = {name: one for name, one in values.items() if one}
+    entry = ExternalModel.from_mapping({**stated, **preprocessing})
+    folder = folder or weights.with_name(f"{weights.name.partition('.')[0]}-noise")
+    found = run(entry, _dataset_file(dataset), {scope: (scope, settings)}, eta, folder, provenance)
+    for (name, level), accuracy in found.items():
+        what = f"eta {level:g}, {name}, mean of {draws} draws" if name else "without noise"
+        print(f"{what}: accuracy {100 * accuracy:.2f} %", flush=True)
+    print(f"written to {folder}", flush=True)
+
+
+@click.command()
+@click.option("--entry", type=JSON, required=True, help="The model's entry.")
+@click.option("--dataset", type=FILE, required=True, help="Prepared dataset, HDF5.")
+@click.option("--readings", type=JSON, required=True, help="Scope and settings by name.")
+@click.option("--noise-level", "levels", type=float, multiple=True, required=True)
+@click.option("--folder", type=_FOLDER, required=True, help="Folder to write.")
+@device_option
+@places_option
+@threads_option
+@fingerprint_option
+def evaluate_external(
+    entry: Mapping[str, Any],
+    readings: Mapping[str, Any],
+    levels: tuple[float, ...],
+    device: str,
+    places: int,
+    threads: int,
+    fingerprint: str,
+    **files: Path,
+) -> None:
+    """Measure a model of the configuration that was trained elsewhere."""
+    provenance = prepare_evaluation(device, places, threads, fingerprint)
+
+    from noise_resistance.evaluation.external import evaluate_external as run
+    from noise_resistance.study.external import ExternalModel
+    from noise_resistance.study.noise_settings import NoiseSettings
+
+    chosen = {
+        name: (one["arrays"], NoiseSettings.from_mapping(one["settings"]))
+        for name, one in readings.items()
+    }
+    run(
+        ExternalModel.from_mapping(entry),
+        files["dataset"],
+        chosen,
+        levels,
+        files["folder"],
+        provenance,
+    )
+
+
+@click.command()
+@click.option("--models", type=JSON, required=True, help="Dataset and folder by model, as JSON.")
+@click.option("--scope", "scopes", multiple=True, required=True, help="Noise scope; repeatable.")
+@click.option("--noise-level", "levels", type=float, multiple=True, required=True)
+@click.option("--csv", type=FILE, required=True, help="Tidy table to write.")
+@click.option("--hdf5", type=FILE, required=True, help="HDF5 file to write.")
+@fingerprint_option
+def summarise_external(
+    models: Mapping[str, Any],
+    scopes: tuple[str, ...],
+    levels: tuple[float, ...],
+    csv: Path,
+    hdf5: Path,
+    fingerprint: str,
+) -> None:
+    """Gather the accuracies of models that were trained elsewhere."""
+    from noise_resistance.analysis.external import summarise_external as run
+
+    run(models, scopes, levels, csv, hdf5, Provenance(fingerprint))
+
+
+def _dataset_file(name: str) -> Path:
+    path = Path(name)
+    if path.is_file() or path.suffix == ".h5":
+        return path
+    prepared = Path("results/datasets") / f"{name}.h5"
+    if not prepared.is_file():
+        raise click.UsageError(
+            f"dataset '{name}' is not prepared; run 'snakemake {prepared}' or name an HDF5 file"
+        )
+    return prepared
