@@ -24,6 +24,7 @@ TRAININGS = {
     TRAINING.format(optimizer="sgd", rate="0.001"): ("all",),
 }
 OF_CIFAR100 = {"train_coarse_labels", "test_coarse_labels", "coarse_class_name"}
+OF_A_SCOPE = ("table3", "uncertainty", "best_rate", "comparison")
 AGGREGATES = Counter(
     [
         "all",
@@ -34,7 +35,9 @@ AGGREGATES = Counter(
         "why_figure scope=all",
         "table1",
         "table2",
-        "table3 scope=kernels",
+        *(f"{table} scope=kernels" for table in OF_A_SCOPE),
+        "readings",
+        "claims",
         "learning_rate_figure number=1, dataset=digits, scope=kernels",
         "optimizer_figure scope=all",
         "tradeoff_figure scope=all",
@@ -71,7 +74,8 @@ def test_a_run_leaves_every_file_it_promises_and_no_other(made: tuple[Workspace,
             for scope in scopes
             for level in ("0.1", "0.4")
         }
-    for table in ("table1", "table2", "table3-kernels"):
+    of_a_scope = [f"{table}-kernels" for table in OF_A_SCOPE]
+    for table in ("table1", "table2", *of_a_scope, "readings", "claims"):
         expected |= {f"tiny/tables/{table}.{suffix}" for suffix in ("csv", "md", "tex")}
     for figure in (
         "figure1-digits-kernels",
