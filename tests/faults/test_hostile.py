@@ -78,7 +78,7 @@ def test_hostile_texts_pass_through_every_job_without_being_executed(
     run = workspace.snakemake(config=config)
     assert run.status == 0, run.output[-5000:]
     assert no_trace(workspace)
-    for suffix in ("csv", "md", "tex"):
+    for suffix in ("md", "tex"):  # the CSV has names, not titles
         text = (workspace.folder / f"results/faulty/tables/table1.{suffix}").read_text("utf-8")
         assert "touch hacked" in text
     assert "\\input{x}" not in text

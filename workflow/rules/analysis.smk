@@ -31,7 +31,7 @@ rule summarise:
     conda:
         CONDA_ENVIRONMENT
     params:
-        outline=OUTLINE,
+        outline=outline,
         code=fingerprint("summarise"),
     shell:
         "python -m noise_resistance --log {log:q} summarise"
@@ -56,7 +56,7 @@ rule table1:
     conda:
         CONDA_ENVIRONMENT
     params:
-        outline=OUTLINE,
+        outline=outline,
         datasets=to_json(dataset_files()),
         stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
         code=fingerprint("tables"),
@@ -82,7 +82,7 @@ rule table2:
     conda:
         CONDA_ENVIRONMENT
     params:
-        outline=OUTLINE,
+        outline=outline,
         stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
         code=fingerprint("tables"),
     shell:
@@ -107,7 +107,7 @@ rule table3:
     conda:
         CONDA_ENVIRONMENT
     params:
-        outline=OUTLINE,
+        outline=outline,
         stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
         code=fingerprint("tables"),
     shell:
@@ -134,7 +134,7 @@ rule uncertainty:
     conda:
         CONDA_ENVIRONMENT
     params:
-        outline=OUTLINE,
+        outline=outline,
         stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
         code=fingerprint("uncertainty"),
     shell:
@@ -160,7 +160,7 @@ rule best_rate:
     conda:
         CONDA_ENVIRONMENT
     params:
-        outline=OUTLINE,
+        outline=outline,
         stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
         code=fingerprint("best_rate"),
     shell:
@@ -186,7 +186,7 @@ rule comparison:
     conda:
         CONDA_ENVIRONMENT
     params:
-        outline=OUTLINE,
+        outline=outline,
         stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
         code=fingerprint("comparison"),
     shell:
@@ -212,7 +212,7 @@ rule readings:
     conda:
         CONDA_ENVIRONMENT
     params:
-        outline=OUTLINE,
+        outline=outline,
         stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
         code=fingerprint("readings"),
     shell:
@@ -237,7 +237,7 @@ rule claims:
     conda:
         CONDA_ENVIRONMENT
     params:
-        outline=OUTLINE,
+        outline=outline,
         stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
         code=fingerprint("claims"),
     shell:
@@ -262,7 +262,7 @@ rule learning_rate_figure:
     conda:
         CONDA_ENVIRONMENT
     params:
-        outline=OUTLINE,
+        outline=outline,
         stem=lambda wildcards, output: output.png.removesuffix(".png"),
         code=fingerprint("learning_rate_figure"),
     shell:
@@ -289,7 +289,7 @@ rule optimizer_figure:
     conda:
         CONDA_ENVIRONMENT
     params:
-        outline=OUTLINE,
+        outline=outline,
         stem=lambda wildcards, output: output.png.removesuffix(".png"),
         code=fingerprint("optimizer_figure"),
     shell:
@@ -315,7 +315,7 @@ rule tradeoff_figure:
     conda:
         CONDA_ENVIRONMENT
     params:
-        outline=OUTLINE,
+        outline=outline,
         stem=lambda wildcards, output: output.png.removesuffix(".png"),
         code=fingerprint("tradeoff_figure"),
     shell:

@@ -59,6 +59,11 @@ def to_json(values):
     return json.dumps(values, sort_keys=True)
 
 
+def outline(wildcards):
+    # A function: in a string Snakemake would take a title's braces for wildcards.
+    return OUTLINE
+
+
 def dataset_of(wildcards):
     return study.catalogue[wildcards.dataset]
 

@@ -68,7 +68,7 @@ rule summarise_lengths:
     conda:
         CONDA_ENVIRONMENT
     params:
-        outline=OUTLINE,
+        outline=outline,
         snapshots=[f"--snapshot={epoch}" for epoch in study.snapshots],
         code=fingerprint("summarise_lengths"),
     shell:
@@ -95,7 +95,7 @@ rule length_figure:
     conda:
         CONDA_ENVIRONMENT
     params:
-        outline=OUTLINE,
+        outline=outline,
         stem=lambda wildcards, output: output.png.removesuffix(".png"),
         code=fingerprint("length_figure"),
     shell:
@@ -117,7 +117,7 @@ rule summarise_diagnostics:
     conda:
         CONDA_ENVIRONMENT
     params:
-        outline=OUTLINE,
+        outline=outline,
         code=fingerprint("summarise_diagnostics"),
     shell:
         "python -m noise_resistance --log {log:q} summarise-diagnostics"
@@ -143,7 +143,7 @@ rule why_figure:
     conda:
         CONDA_ENVIRONMENT
     params:
-        outline=OUTLINE,
+        outline=outline,
         stem=lambda wildcards, output: output.png.removesuffix(".png"),
         code=fingerprint("why_figure"),
     shell:
@@ -167,7 +167,7 @@ rule summarise_layers:
     conda:
         CONDA_ENVIRONMENT
     params:
-        outline=OUTLINE,
+        outline=outline,
         levels=[f"--noise-level={level}" for level in study.layer_sweep.levels],
         arrays=study.layer_sweep.scope,
         code=fingerprint("summarise_layers"),
@@ -196,7 +196,7 @@ rule layers_figure:
     conda:
         CONDA_ENVIRONMENT
     params:
-        outline=OUTLINE,
+        outline=outline,
         stem=lambda wildcards, output: output.png.removesuffix(".png"),
         code=fingerprint("layers_figure"),
     shell:

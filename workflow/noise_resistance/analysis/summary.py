@@ -48,12 +48,16 @@ def summarise(outline: Outline, csv: Path, hdf5: Path, provenance: Provenance) -
         provenance: of this step.
 
     Raises:
-        DataError: a file is missing or damaged, or holds another number of draws than the study.
+        DataError: a file is missing or damaged, holds another number of draws than the study, or
+            was made by other code than the others of its kind.
     """
     paths = outline.paths
-    baselines = {one: _baseline(paths.fill(paths.baseline, one)) for one in outline.trainings}
+    records = {one: _baseline(paths.fill(paths.baseline, one)) for one in outline.trainings}
+    baselines = {one: float(record["accuracy"]) for one, record in records.items()}
     evaluations = outline.evaluations
     draws = [_draws(paths.fill(paths.noise, one), outline.draws) for one in evaluations]
+    _check_same_code(records.values())
+    _check_same_code(draws)
     variables = _variables(evaluations, [baselines[one.training] for one in evaluations], draws)
     write_record(hdf5, "summary", variables, provenance.attributes({"outline": outline.to_json()}))
     with replace_atomically(csv) as temporary:
@@ -77,14 +81,28 @@ def read_summary(path: Path) -> pd.DataFrame:
     return table[list(COLUMNS)]
 
 
-def _baseline(path: str) -> float:
-    accuracy = float(read_record(path, "baseline", ["accuracy"])["accuracy"])
-    if accuracy == 0:
+def _baseline(path: str) -> Record:
+    record = read_record(path, "baseline", ["accuracy"])
+    if record["accuracy"] == 0:
         raise DataError(
             f"{path}: the baseline accuracy is 0, so equation (8) has no value; look at "
             "the training's history"
         )
-    return accuracy
+    return record
+
+
+def _check_same_code(records: Iterable[Record]) -> None:
+    """Refuse numbers that were made by different code: their differences may be the code's."""
+    first: Record | None = None
+    for record in records:
+        first = first or record
+        if record.attributes.get("fingerprint") != first.attributes.get("fingerprint"):
+            raise DataError(
+                f"{record.path}: made by other code (fingerprint "
+                f"{record.attributes.get('fingerprint')}) than {first.path} "
+                f"({first.attributes.get('fingerprint')}); delete the older one and run snakemake "
+                "again"
+            )
 
 
 def _draws(path: str, expected: int) -> Record:
