@@ -23,6 +23,7 @@ include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/external.smk"
 include: "workflow/rules/analysis.smk"
 include: "workflow/rules/why.smk"
+include: "workflow/rules/report.smk"
 
 
 ##### Targets #####
@@ -34,6 +35,7 @@ rule all:
         table_files(),
         figure_files(),
         f"{paths.summary}.csv",
+        paths.report,
         why_files(),
 
 

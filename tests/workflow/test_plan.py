@@ -53,6 +53,7 @@ def test_the_default_configuration_plans_each_job_of_the_paper_once_without_tens
         "evaluate_noise": 73 * 2 * 6,
         "summarise": 1,
         "summarise_lengths": 1,
+        "report": 1,
         "table1": 1,
         "table2": 1,
         "table3": 2,

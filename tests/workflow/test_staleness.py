@@ -31,7 +31,7 @@ FIGURE = {"learning_rate_figure kernels"}
 OF_THE_SCOPE = {
     f"{table} kernels" for table in ("table3", "uncertainty", "best_rate", "comparison")
 }
-FROM_SUMMARY = {"table2", "readings", "claims"} | OF_THE_SCOPE | FIGURE
+FROM_SUMMARY = {"table2", "readings", "claims", "report"} | OF_THE_SCOPE | FIGURE
 SUMMARIES = {"summarise", "summarise_lengths"}
 AGGREGATES = SUMMARIES | {"table1"} | FROM_SUMMARY
 
@@ -144,7 +144,7 @@ STYLE = "analysis/figures/learning_rate.py"
 @pytest.mark.parametrize(
     ("module", "old", "new", "expected"),
     [
-        (STYLE, "Initial learning rate", "Rate", FIGURE),
+        (STYLE, "Initial learning rate", "Rate", FIGURE | {"report"}),
         (
             "noise/additive.py",
             "values = weights[array.name] + sigma",
@@ -227,7 +227,7 @@ READER = "datasets/digits.py"
 
 def test_a_dataset_read_by_newer_code_retrains_nothing(workspace: Workspace) -> None:
     edit(workspace, READER, "load_digits()", "load_digits(n_class=10)")
-    assert rerun(workspace) == {"prepare_dataset digits", "table1"}
+    assert rerun(workspace) == {"prepare_dataset digits", "table1", "report"}
     assert rerun(workspace) == set()
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import json
 import os
 import re
 import subprocess
@@ -38,6 +39,7 @@ AGGREGATES = Counter(
         *(f"{table} scope=kernels" for table in OF_A_SCOPE),
         "readings",
         "claims",
+        "report",
         "learning_rate_figure number=1, dataset=digits, scope=kernels",
         "optimizer_figure scope=all",
         "tradeoff_figure scope=all",
@@ -63,7 +65,7 @@ def results(made: tuple[Workspace, Run]) -> Path:
 def test_a_run_leaves_every_file_it_promises_and_no_other(made: tuple[Workspace, Run]) -> None:
     summaries = ("summary", "lengths", "diagnostics")
     expected = {f"tiny/{name}.{ending}" for name in summaries for ending in ("csv", "h5")}
-    expected.add("datasets/digits.h5")
+    expected |= {"datasets/digits.h5", "tiny/report.html"}
     for training, scopes in TRAININGS.items():
         expected |= {
             f"tiny/{training}/{name}.h5"
@@ -91,6 +93,28 @@ def test_a_run_leaves_every_file_it_promises_and_no_other(made: tuple[Workspace,
     assert len(benchmarks) == 3 + 3 + 3 + 10
     for name in expected:
         assert (made[0].folder / "results" / name).stat().st_size > 100
+
+
+def test_the_report_holds_everything_and_asks_no_network(results: Path) -> None:
+    page = (results / "report.html").read_text(encoding="utf-8")
+    assert not re.findall(r"""(?:src|href)=["'](?!data:|#)""", page)
+    assert "url(" not in page
+    assert page.count("data:image/svg+xml;base64,") == 5
+    for table in ("table1", "table2", "table3-kernels", "claims", "readings"):
+        assert f'id="{table}"' in page
+    assert "One training a cell" in page
+    (data,) = re.findall(r'id="explorer-data">(.*?)</script>', page, re.DOTALL)
+    curves = json.loads(data)["curves"]
+    assert len(curves) == 2 + 3  # two on the kernels, three on all
+    for curve in curves:
+        for point in curve["points"]:
+            with h5py.File(results.parent.parent / point["file"]) as file:
+                accuracy = file["accuracy"][:].mean()
+            with h5py.File(
+                (results.parent.parent / point["file"]).parents[2] / "baseline.h5"
+            ) as file:
+                baseline = file["accuracy"][()]
+            assert point["value"] == pytest.approx(accuracy / baseline, abs=1e-6)
 
 
 def test_each_job_ran_once_and_left_a_log(made: tuple[Workspace, Run]) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "learning_rate_figure",
     "optimizer_figure",
     "readings",
+    "report",
     "summarise",
     "table1",
     "table2",
@@ -178,3 +179,27 @@ def tradeoff_figure(outline: dict[str, Any], summary: Path, scope: str, stem: Pa
     from noise_resistance.analysis.figures.tradeoff import draw
 
     draw(outline_from(outline), summary, scope, stem)
+
+
+@click.command()
+@outline_option
+@summary_option
+@click.option(
+    "--datasets", type=JSON, required=True, help="Prepared dataset files by name, as JSON."
+)
+@click.option("--table", "tables", multiple=True, help="Name of a table; may be repeated.")
+@click.option("--figure", "figures", multiple=True, help="Name of a figure; may be repeated.")
+@click.option("--output", type=FILE, required=True, help="HTML file to write.")
+def report(
+    outline: dict[str, Any],
+    summary: Path,
+    datasets: dict[str, str],
+    tables: tuple[str, ...],
+    figures: tuple[str, ...],
+    output: Path,
+) -> None:
+    """Write the study's report, one page that needs no network."""
+    from noise_resistance.analysis.report.page import write_report
+
+    files = {name: Path(path) for name, path in datasets.items()}
+    write_report(outline_from(outline), summary, files, tables, figures, output)

@@ -46,6 +46,7 @@ STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "claims": ("analysis.claims", ()),
     "learning_rate_figure": ("analysis.figures.learning_rate", ()),
     "optimizer_figure": ("analysis.figures.optimizer", ()),
+    "report": ("analysis.report.page", ()),
     "tradeoff_figure": ("analysis.figures.tradeoff", ()),
 }
 

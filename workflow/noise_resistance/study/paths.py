@@ -111,6 +111,11 @@ class Paths:
         return self.root + "/external_models"
 
     @property
+    def report(self) -> str:
+        """The study on one page."""
+        return self.root + "/report.html"
+
+    @property
     def tables(self) -> str:
         """The folder of the tables."""
         return self.root + "/tables"

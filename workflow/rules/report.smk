@@ -1,0 +1,38 @@
+# The study on one page.
+
+
+localrules:
+    report,
+
+
+rule report:
+    input:
+        table_files(),
+        figure_files(),
+        why_figures(),
+        training_files(paths.history),
+        training_files(paths.baseline),
+        datasets=dataset_files().values(),
+        summary=SUMMARY,
+    output:
+        paths.report,
+    log:
+        f"{paths.logs}/report.log",
+    conda:
+        CONDA_ENVIRONMENT
+    params:
+        outline=outline,
+        datasets=to_json(dataset_files()),
+        tables=[f"--table={stem}" for stem in table_stems(study.outline)],
+        figures=[
+            f"--figure={stem}" for stem in [*figure_stems(study.outline), *why_stems(study)]
+        ],
+        code=fingerprint("report"),
+    shell:
+        "python -m noise_resistance --log {log:q} report"
+        " --outline {params.outline:q}"
+        " --summary {input.summary:q}"
+        " --datasets {params.datasets:q}"
+        " {params.tables:q}"
+        " {params.figures:q}"
+        " --output {output:q}"
