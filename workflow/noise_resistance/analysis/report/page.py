@@ -105,13 +105,15 @@ def _captions(table: pd.DataFrame, outline: Outline) -> dict[str, str]:
     """Say what each figure shows, with this run's numbers where they fit in a sentence."""
     captions = {}
     values = normalized_accuracy(table)
-    for number, (dataset, about) in enumerate(outline.datasets.items(), start=1):
+    experiment = outline.experiment("learning_rate")
+    for number, dataset in enumerate(experiment.datasets if experiment else (), start=1):
+        title = outline.datasets[dataset].title
         for scope in dict.fromkeys(table["scope"]):
             chosen = values[(values["dataset"] == dataset) & (values["scope"] == scope)]
             name = f"figure{number if number <= 2 else ''}-{dataset}-{scope}"
             captions[name] = (
                 f"{f'Figure {number}: n' if number <= 2 else 'N'}ormalized accuracy against the "
-                f"noise level on {about.title}, noise on {scope}, by network and learning rate. "
+                f"noise level on {title}, noise on {scope}, by network and learning rate. "
                 f"{_extremes(chosen)}"
             )
     for scope in dict.fromkeys(table["scope"]):
