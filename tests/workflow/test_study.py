@@ -103,7 +103,7 @@ def test_the_report_holds_everything_and_asks_no_network(results: Path) -> None:
     for table in ("table1", "table2", "table3-kernels", "claims", "readings"):
         assert f'id="{table}"' in page
     assert "One training a cell" in page
-    assert "Figure 1: normalized accuracy against the noise level on Handwritten digits" in page
+    assert "Figure 1: normalized accuracy against the noise level on Digits" in page
     (data,) = re.findall(r'id="explorer-data">(.*?)</script>', page, re.DOTALL)
     curves = json.loads(data)["curves"]
     assert len(curves) == 2 + 3  # two on the kernels, three on all
