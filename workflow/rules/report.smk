@@ -24,9 +24,7 @@ rule report:
         outline=outline,
         datasets=to_json(dataset_files()),
         tables=[f"--table={stem}" for stem in table_stems(study.outline)],
-        figures=[
-            f"--figure={stem}" for stem in [*figure_stems(study.outline), *why_stems(study)]
-        ],
+        figures=[f"--figure={stem}" for stem in [*figure_stems(study.outline), *why_stems(study)]],
         code=fingerprint("report"),
     shell:
         "python -m noise_resistance --log {log:q} report"
