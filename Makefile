@@ -20,7 +20,7 @@ dev = PATH="$(CURDIR)/.venv-dev/bin:$$PATH" .venv-dev/bin
 # Packages of the caller's own must not shadow those of the environments.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help demo study dry-run plan test test-faults lint format bench reference environment environment-dev lock clean
+.PHONY: help demo study dry-run plan test test-faults test-report lint format bench reference environment environment-dev lock clean
 
 help: ## List the targets (the default)
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -48,6 +48,9 @@ test: environment-dev ## Run the tests
 
 test-faults: environment-dev ## Kill, damage and mislead real runs, and count what survives
 	$(dev)/pytest tests/faults -n 2 --dist loadfile $(ARGS)
+
+test-report: ## Open the demo's report in headless Chromium: errors, selectors, sizes, accessibility
+	tests/browser/run.sh results/demo/report.html $(ARGS)
 
 lint: environment-dev ## Check style, types, the direction of imports and the workflow
 	$(dev)/ruff check .
