@@ -29,7 +29,7 @@ _PANELS: dict[str, tuple[str, int, str]] = {
     "Amplification, end": (
         "amplification_max",
         -1,
-        r"Largest $|\gamma|\,/\,\sqrt{\mathrm{variance} + \epsilon}$",
+        r"Largest $|\gamma|\,(\mathrm{variance} + \epsilon)^{-1/2}$",
     ),
 }
 _RESAMPLES = 2000

@@ -16,6 +16,7 @@ from noise_resistance.analysis.labels import model_title
 from noise_resistance.storage.hdf5 import read_attributes, read_record
 from noise_resistance.study.grid import Training
 from noise_resistance.study.numbers import format_number
+from noise_resistance.study.optimizers import OPTIMIZERS
 from noise_resistance.study.outline import Outline
 
 __all__ = [
@@ -236,7 +237,8 @@ def _panel(outline: Outline, key: tuple[str, str, str], trainings: Sequence[Trai
         )
         label = format_number(training.learning_rate)
         curves.append(Curve(label, colours[training.learning_rate], points))
-    title = f"{model_title(model)}, {outline.datasets[dataset].title}, {optimizer}"
+    label = OPTIMIZERS[optimizer].label
+    title = f"{model_title(model)}, {outline.datasets[dataset].title}, {label}"
     listing = ", ".join(format_number(rate) for rate in rates)
     return Panel(
         title=title,
