@@ -221,6 +221,7 @@ def test_a_data_file_that_a_module_names_counts(copy: Copy) -> None:
                 "length_figure",
                 "layers_figure",
                 "why_figure",
+                "report",
             },
         ),
         ("study/optimizers.py", None),

@@ -7,7 +7,7 @@ import pandas as pd
 from noise_resistance.analysis.figures.style import categories, markers, sequence
 from noise_resistance.analysis.labels import model_title
 from noise_resistance.analysis.published import published
-from noise_resistance.analysis.statistics import CELL, normalized_accuracy
+from noise_resistance.analysis.statistics import CELL, normalized_accuracy, normalized_chance
 from noise_resistance.study.grid import Evaluation, Training
 from noise_resistance.study.numbers import format_number
 from noise_resistance.study.optimizers import OPTIMIZERS
@@ -20,8 +20,9 @@ def explorer_data(table: pd.DataFrame, outline: Outline) -> dict[str, Any]:
     """Return plain values for the page's script.
 
     Returns:
-        ``curves``: one a (dataset, model, optimizer, scope, learning rate) with its points, each a
-        noise level with mean, interval, number of draws and seeds, and the first seed's file;
+        ``curves``: one a (dataset, model, optimizer, scope, learning rate) with what guessing
+        gives and its points, each a noise level with mean, interval, number of draws and seeds,
+        and the first seed's file;
         ``paper``: the printed values at single noise levels, by the same keys;
         ``titles``: names for people; ``colours`` and ``markers`` by learning rate.
     """
@@ -29,11 +30,13 @@ def explorer_data(table: pd.DataFrame, outline: Outline) -> dict[str, Any]:
     rates = sorted({float(rate) for rate in table["learning_rate"]})
     optimizers = dict.fromkeys(table["optimizer"])
     palette = sequence(len(rates)) if len(rates) > 1 else categories(1)
+    baselines = table.groupby(CELL, sort=False)["baseline_accuracy"].mean().to_dict()
     return {
         "curves": [
             {
                 **dict(zip(CELL, key, strict=True)),
                 "learning_rate": format_number(float(str(key[3]))),
+                "chance": normalized_chance(outline.datasets[str(key[0])].classes, baselines[key]),
                 "points": [_point(row, outline) for row in group.to_dict("records")],
             }
             for key, group in values.groupby(CELL, sort=False)

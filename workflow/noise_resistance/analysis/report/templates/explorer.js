@@ -5,7 +5,7 @@
   const plot = document.getElementById("plot");
   const reading = document.getElementById("reading");
   const keys = ["dataset", "model", "optimizer", "scope"];
-  const width = 760, height = 400, left = 56, right = 14, top = 12, bottom = 46;
+  const left = 56, right = 14, top = 12, bottom = 46;
   const namespace = "http://www.w3.org/2000/svg";
 
   function element(name, attributes, parent, text) {
@@ -43,7 +43,13 @@
   };
   const shape = (rate) => shapes[data.markers[rate]] || shapes["o"];
 
+  const isNarrow = () => plot.clientWidth < 560;
+  let wasNarrow = isNarrow();
+
   function draw() {
+    // Text keeps its size where the page is narrow: the picture has other proportions there.
+    wasNarrow = isNarrow();
+    const [width, height] = wasNarrow ? [380, 340] : [760, 400];
     const curves = fill();
     const chosen = Object.fromEntries(keys.map((key) => [key, form.elements[key].value]));
     const points = curves.flatMap((curve) => curve.points).filter((point) => point.value !== null);
@@ -73,6 +79,9 @@
     element("text", { transform: `translate(14,${(top + height - bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }, svg,
       "Normalized accuracy, %");
 
+    const chance = curves.map((curve) => curve.chance);
+    const guessing = chance.reduce((sum, one) => sum + one, 0) / chance.length;
+    if (chance.length) element("path", { class: "chance", d: `M${left},${y(guessing)}H${width - right}` }, svg);
     for (const curve of curves) {
       const colour = data.colours[curve.learning_rate];
       const known = curve.points.filter((point) => point.value !== null).sort((a, b) => a.noise_level - b.noise_level);
@@ -119,6 +128,11 @@
       item.append(` learning rate ${curve.learning_rate}`);
       list.append(item);
     }
+    const guess = document.createElement("li");
+    element("path", { d: "M-14,0H14", stroke: "#5a646c", "stroke-width": 1.5, "stroke-dasharray": "2 4" },
+      element("svg", { viewBox: "-16 -8 32 16", "aria-hidden": "true" }, guess));
+    guess.append(" guessing");
+    list.append(guess);
     if (paper.length) {
       const item = document.createElement("li");
       const key = element("svg", { viewBox: "-16 -8 32 16", "aria-hidden": "true" }, item);
@@ -130,6 +144,7 @@
   }
 
   form.addEventListener("change", draw);
+  window.addEventListener("resize", () => { if (isNarrow() !== wasNarrow) draw(); });
   form.addEventListener("submit", (event) => event.preventDefault());
   draw();
 })();
