@@ -75,7 +75,9 @@ def test_a_study_killed_over_and_over_ends_equal_to_one_left_alone(
     resumed: set[tuple[Path, float]] = set()
     when = moments(workspace.folder, generator)
     while killed.total() < KILLS:
-        kill = WAYS[killed.total() % len(WAYS)]
+        # Shifted by one each round, so that every way meets every moment.
+        rounds, turn = divmod(killed.total(), len(WAYS))
+        kill = WAYS[(turn + rounds) % len(WAYS)]
         run = Disturbed(workspace, STUDY)
         try:
             if not run.wait_for(run.has_jobs):

@@ -47,6 +47,7 @@ def write_fakes(study: Study, folder: Path) -> None:
         parameters = study.request(training).parameters()
         write(paths.fill(paths.weights, training), "weights", "train", parameters)
         write(paths.fill(paths.history, training), "history", "train", parameters)
+        write(paths.fill(paths.optimizer, training), "optimizer", "train", parameters)
         of_model = {"model": training.model}
         precision = {"precision": study.noise.precision}
         path = paths.fill(paths.baseline, training)
@@ -57,7 +58,9 @@ def write_fakes(study: Study, folder: Path) -> None:
     tables, figures = table_stems(study.outline), figure_stems(study.outline)
     stems = [f"{paths.tables}/{stem}.{end}" for stem in tables for end in TABLE_FORMATS]
     stems += [f"{paths.figures}/{stem}.{end}" for stem in figures for end in FIGURE_FORMATS]
-    for path in (*stems, f"{paths.summary}.csv", f"{paths.summary}.h5"):
+    for one in (paths.summary, paths.lengths):
+        stems += [f"{one}.csv", f"{one}.h5"]
+    for path in (*stems, paths.report):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text("a file\n", encoding="utf-8")
 

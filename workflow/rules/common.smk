@@ -98,7 +98,7 @@ def dataset_unless_current(wildcards, outputs, kind, step, parameters):
 
 def dataset_to_train(wildcards):
     parameters = request_of(wildcards).parameters()
-    outputs = [paths.weights, paths.history]
+    outputs = [paths.weights, paths.history, paths.optimizer]
     return dataset_unless_current(wildcards, outputs, "weights", "train", parameters)
 
 
