@@ -20,7 +20,8 @@ dev = PATH="$(CURDIR)/.venv-dev/bin:$$PATH" .venv-dev/bin
 # Packages of the caller's own must not shadow those of the environments.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help demo study dry-run plan test test-faults test-report lint format bench reference environment environment-dev lock clean
+.PHONY: help demo study dry-run plan test test-faults test-cluster test-report lint format bench \
+	reference environment environment-dev environment-slurm lock clean
 
 help: ## List the targets (the default)
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -48,6 +49,9 @@ test: environment-dev ## Run the tests
 
 test-faults: environment-dev ## Kill, damage and mislead real runs, and count what survives
 	$(dev)/pytest tests/faults -n 2 --dist loadfile $(ARGS)
+
+test-cluster: environment-dev environment-slurm ## Start a Slurm on this machine (Debian, as root) and run a study on it
+	$(dev)/pytest tests/cluster -x $(ARGS)
 
 test-report: ## Open the demo's report in headless Chromium: errors, selectors, sizes, accessibility
 	tests/browser/run.sh results/demo/report.html $(ARGS)
@@ -81,6 +85,10 @@ endif
 
 environment-dev: ## Make the environment of test, lint and format
 	@envs/create.sh envs/dev.lock .venv-dev
+
+# Where jobs are submitted from; the rules' jobs run in it too, so it is made on a shared file system.
+environment-slurm: ## Make the environment of --profile profiles/slurm (HARDWARE=gpu: with CUDA)
+	@envs/create.sh envs/slurm$(if $(filter gpu,$(HARDWARE)),-gpu).lock .venv-slurm
 
 lock: ## Make envs/*.lock and envs/*.yaml from pyproject.toml (ARGS=--upgrade: newest releases)
 	envs/lock.sh $(ARGS)

@@ -66,6 +66,7 @@ YAML
 make_lock cpu
 make_lock gpu --extra gpu
 make_lock slurm --extra slurm
+make_lock slurm-gpu --extra slurm --extra gpu
 make_lock dev --extra dev
 make_conda_environment cpu ""
 make_conda_environment gpu gpu

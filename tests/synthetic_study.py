@@ -84,6 +84,7 @@ def made_up_table(outline: Outline) -> pd.DataFrame:
             "draw": draw,
             "accuracy": accuracy,
             "baseline_accuracy": baselines[one.training],
+            "test_images": 1000,
             "normalized_accuracy": accuracy / baselines[one.training],
         }
         for one in outline.evaluations

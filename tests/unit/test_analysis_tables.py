@@ -270,14 +270,19 @@ def test_a_cell_without_a_value_is_a_hole(
         & (complete["learning_rate"] == 0.00075)
         & (complete["draw"] == 0)
     )
-    monkeypatch.setattr(tables, "read_summary", lambda _: complete[~missing])
+    holes = {name: complete[name].where(~missing) for name in ("accuracy", "normalized_accuracy")}
+    monkeypatch.setattr(tables, "read_summary", lambda _: complete.assign(**holes))
     write_table3(study.outline, study.summary, "all", tmp_path / "table3_all")
     *_, first, second = rows_of_markdown(tmp_path / "table3_all.md")
     assert "–" not in first
     assert [index for index, cell in enumerate(second) if cell == "–"] == [2, 5]
-    assert len(pd.read_csv(tmp_path / "table3_all.csv")) == 10
+    values = pd.read_csv(tmp_path / "table3_all.csv")
+    assert len(values) == 12
+    assert values["value"].isna().sum() == values["missing"].notna().sum() == 2
     check_latex((tmp_path / "table3_all.tex").read_text(encoding="utf-8"))
-    assert "–: not evaluated." in (tmp_path / "table3_all.md").read_text(encoding="utf-8")
+    assert "–: not measured yet (2 cells)." in (tmp_path / "table3_all.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_what_the_study_does_not_have_is_said_in_one_line(

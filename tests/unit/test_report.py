@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from noise_resistance.analysis.report.answer import answer, trainings_at_chance, warnings
+from noise_resistance.analysis.flags import trainings_at_chance
+from noise_resistance.analysis.report.answer import answer, warnings
 from noise_resistance.analysis.report.content import tables
 from noise_resistance.analysis.report.explorer import explorer_data
 from noise_resistance.study.outline import Outline
@@ -53,17 +54,17 @@ def test_a_training_is_at_chance_when_guessing_could_have_reached_it(
     outline: Outline, right: int, flagged: bool
 ) -> None:
     # Of 100 images with ten classes, guessing has 10 right, 18 or more with a probability of 1 %.
-    table = made_up_table(outline).assign(baseline_accuracy=right / 100)
-    assert bool(len(trainings_at_chance(table, outline, 100))) == flagged
+    table = made_up_table(outline).assign(baseline_accuracy=right / 100, test_images=100)
+    assert bool(len(trainings_at_chance(table, outline))) == flagged
 
 
 def test_one_seed_chance_and_outputs_that_are_not_finite_are_said(outline: Outline) -> None:
     table = made_up_table(outline).assign(nonfinite=0, baseline_accuracy=0.9)
-    (one_seed,) = warnings(table, outline, 100)
+    (one_seed,) = warnings(table, outline)
     assert one_seed.startswith("One training a cell (7 epochs, 1 seed, 4 draws)")
     table.loc[table.index[:3], "nonfinite"] = 5
     table["baseline_accuracy"] = 0.1
-    _, chance, nonfinite = warnings(table, outline, 100)
+    _, chance, nonfinite = warnings(table, outline)
     assert "trainings ended at chance accuracy" in chance
     assert nonfinite.startswith(f"3 of {len(table)} draws gave outputs that were not finite")
 
@@ -71,7 +72,7 @@ def test_one_seed_chance_and_outputs_that_are_not_finite_are_said(outline: Outli
 def test_several_seeds_are_no_reason_to_warn() -> None:
     outline = outline_of(models=1, rates=2, datasets=1, optimizers=1, seeds=3)
     table = made_up_table(outline).assign(nonfinite=0, baseline_accuracy=0.9)
-    assert warnings(table, outline, 100) == []
+    assert warnings(table, outline) == []
 
 
 def test_every_point_of_the_explorer_is_the_mean_of_its_draws(outline: Outline) -> None:

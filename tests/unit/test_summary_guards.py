@@ -3,9 +3,13 @@
 import contextlib
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from noise_resistance.analysis.summary import summarise
+from noise_resistance.analysis.flags import missing_files
+from noise_resistance.analysis.summary import read_summary, summarise
+from noise_resistance.analysis.tables import write_table2, write_table3
 from noise_resistance.errors import DataError
 from noise_resistance.storage.hdf5 import Variable, read_record, write_record
 from noise_resistance.storage.provenance import Provenance
@@ -29,9 +33,12 @@ def refusal(study: SyntheticStudy) -> str:
 def rewrite(path: Path, kind: str, fingerprint: str, draws: int | None = None) -> None:
     record = read_record(path, kind)
     variables = {
-        name: Variable(("draw",)[: values.ndim], values[:draws] if values.ndim else values, name)
+        name: Variable(
+            ("test_image" if name == "prediction" else "draw",)[: values.ndim],
+            values[:draws] if values.ndim else values,
+            name,
+        )
         for name, values in record.variables.items()
-        if values.ndim == 0 or (name != "prediction" and len(values) == 4)
     }
     write_record(path, kind, variables, Provenance(fingerprint).attributes(record.parameters))
 
@@ -64,3 +71,87 @@ def test_a_missing_evaluation_is_named(study: SyntheticStudy) -> None:
     line = refusal(study)
     assert str(path.relative_to(study.folder)) in line
     assert "run snakemake to make it" in line
+
+
+def test_an_incomplete_study_has_holes_where_its_files_are_missing(study: SyntheticStudy) -> None:
+    paths, first, second = study.outline.paths, *study.outline.trainings[:2]
+    study.file(paths.baseline, first).unlink()
+    hole = next(one for one in study.outline.evaluations if one.training == second)
+    study.file(paths.noise, hole).unlink()
+    with contextlib.chdir(study.folder):
+        summarise(study.outline, Path("s.csv"), Path("s.h5"), PROVENANCE, incomplete=True)
+        table = read_summary(Path("s.h5"))
+    same = (table["learning_rate"] == first.learning_rate) & (table["optimizer"] == first.optimizer)
+    of_first = table[same]
+    assert of_first["normalized_accuracy"].isna().all()
+    assert of_first["accuracy"].notna().all()
+    empty = table[table["accuracy"].isna()]
+    assert len(empty) == study.outline.draws
+    assert set(empty["scope"]) == {hole.scope}
+    assert set(empty["noise_level"]) == {hole.noise_level}
+    missing = missing_files(table, study.outline, hole.scope)
+    assert list(missing.values()) == [
+        [paths.fill(paths.baseline, first)],
+        [paths.fill(paths.noise, hole)],
+    ]
+
+
+def test_a_study_of_which_nothing_is_there_is_refused(study: SyntheticStudy) -> None:
+    for evaluation in study.outline.evaluations:
+        study.file(study.outline.paths.noise, evaluation).unlink()
+    with contextlib.chdir(study.folder), pytest.raises(DataError, match="nothing has been eval"):
+        summarise(study.outline, Path("s.csv"), Path("s.h5"), PROVENANCE, incomplete=True)
+
+
+def test_tables_print_a_hole_as_a_hole_and_name_the_file_that_fills_it(
+    study: SyntheticStudy,
+) -> None:
+    paths = study.outline.paths
+    lost = next(one for one in study.outline.trainings if one.learning_rate == 0.0005)
+    missing = [study.file(paths.baseline, lost)]
+    missing += [
+        study.file(paths.noise, one) for one in study.outline.evaluations if one.training == lost
+    ]
+    for path in missing:
+        path.unlink()
+    with contextlib.chdir(study.folder):
+        summary = Path("s.h5")
+        summarise(study.outline, Path("s.csv"), summary, PROVENANCE, incomplete=True)
+        write_table2(study.outline, summary, Path("table2"))
+        write_table3(study.outline, summary, "kernels", Path("table3-kernels"))
+        second, third = pd.read_csv("table2.csv"), pd.read_csv("table3-kernels.csv")
+        text = Path("table3-kernels.md").read_text(encoding="utf-8")
+    file = paths.fill(paths.baseline, lost)
+    for table in (second, third):
+        holes = table[table["value"].isna()]
+        assert list(holes["learning_rate"]) == [0.0005]
+        assert holes["missing"].iloc[0].split(" ")[0] == file
+        assert table.loc[table["value"].notna(), "missing"].isna().all()
+    assert len(third["missing"].dropna().iloc[0].split(" ")) == 1 + len(study.outline.noise_levels)
+    assert text.splitlines()[-1].split("|")[2].strip() == "–"
+    assert file.replace("_", "\\_") in text
+
+
+def test_tables_flag_a_training_that_ended_at_chance_and_never_print_it_bold(
+    study: SyntheticStudy,
+) -> None:
+    paths = study.outline.paths
+    lost = next(one for one in study.outline.trainings if one.learning_rate == 0.0005)
+    variables = {
+        "accuracy": Variable((), 0.1, "test accuracy"),
+        "prediction": Variable(("test_image",), np.zeros(1000, np.int64), "class"),
+    }
+    path = study.file(paths.baseline, lost)
+    write_record(path, "baseline", variables, PROVENANCE.attributes({}))
+    with contextlib.chdir(study.folder):
+        summary = Path("s.h5")
+        summarise(study.outline, Path("s.csv"), summary, PROVENANCE)
+        write_table2(study.outline, summary, Path("table2"))
+        write_table3(study.outline, summary, "kernels", Path("table3-kernels"))
+        assert list(pd.read_csv("table2.csv")["at_chance"]) == [1, 0]
+        row = Path("table3-kernels.md").read_text(encoding="utf-8").splitlines()[-1].split("|")
+        latex = Path("table3-kernels.tex").read_text(encoding="utf-8")
+    assert "†" in row[2]
+    assert "**" not in row[2]
+    assert "**" in row[3]
+    assert r"$^\dagger$" in latex

@@ -42,6 +42,8 @@ def prepare_device(wanted: str, threads: int, keras: bool = True, places: int = 
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     elif (leased := lease_gpu(places)) is not None:
         print(f"device: GPU {leased} of this machine", flush=True)
+    elif given := os.environ.get("CUDA_VISIBLE_DEVICES"):
+        print(f"device: CUDA_VISIBLE_DEVICES is {given}", flush=True)
     if not keras:
         # TensorFlow imports Keras 3 eagerly and the legacy one, which is not installed, on demand.
         os.environ["TF_USE_LEGACY_KERAS"] = "1"

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "ClusterError",
     "ConfigurationError",
     "DataError",
     "DeviceError",
@@ -30,6 +31,10 @@ class ConfigurationError(NoiseResistanceError):
 
 class DataError(NoiseResistanceError):
     """A file that is missing, damaged, or not what it should be."""
+
+
+class ClusterError(NoiseResistanceError):
+    """A scheduler that cannot run what would be submitted to it."""
 
 
 class DeviceError(NoiseResistanceError):

@@ -21,8 +21,8 @@ SUMMARY = f"{paths.summary}.h5"
 
 rule summarise:
     input:
-        training_files(paths.baseline),
-        evaluation_files(),
+        there(training_files(paths.baseline)),
+        there(evaluation_files()),
     output:
         csv=f"{paths.summary}.csv",
         hdf5=SUMMARY,
@@ -32,12 +32,14 @@ rule summarise:
         CONDA_ENVIRONMENT
     params:
         outline=outline,
+        incomplete="--incomplete" if study.incomplete else "",
         code=fingerprint("summarise"),
     shell:
         "python -m noise_resistance --log {log:q} summarise"
         " --outline {params.outline:q}"
         " --csv {output.csv:q}"
         " --hdf5 {output.hdf5:q}"
+        " {params.incomplete}"
         " --fingerprint {params.code}"
 
 
@@ -120,8 +122,7 @@ rule table3:
 
 rule uncertainty:
     input:
-        training_files(paths.baseline),
-        summary=SUMMARY,
+        SUMMARY,
     output:
         multiext(
             f"{paths.tables}/uncertainty-{{scope}}",
@@ -140,7 +141,7 @@ rule uncertainty:
     shell:
         "python -m noise_resistance --log {log:q} uncertainty"
         " --outline {params.outline:q}"
-        " --summary {input.summary:q}"
+        " --summary {input:q}"
         " --scope {wildcards.scope}"
         " --stem {params.stem:q}"
 

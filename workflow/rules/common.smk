@@ -13,6 +13,7 @@ if str(PACKAGE_FOLDER) not in sys.path:
 from noise_resistance.errors import ConfigurationError
 from noise_resistance.study.configuration import load
 from noise_resistance.study.currency import is_current
+from noise_resistance.study.demands import demand_of
 from noise_resistance.study.fingerprint import fingerprint
 from noise_resistance.study.grid import Training
 from noise_resistance.study.outputs import (
@@ -85,6 +86,18 @@ def request_of(wildcards):
     values = wildcards.dataset, wildcards.model, wildcards.optimizer
     training = Training(*values, float(wildcards.learning_rate), int(wildcards.seed))
     return study.request(training)
+
+
+def asks(step, quantity):
+    # What a job asks of a machine: more after each attempt that failed.
+    def ask(wildcards, attempt):
+        if step == "evaluate_external":
+            dataset, model = study.external_models[wildcards.external].dataset, None
+        else:
+            dataset, model = wildcards.dataset, wildcards.model
+        return getattr(demand_of(study, step, dataset, model, attempt), quantity)
+
+    return ask
 
 
 def dataset_unless_current(wildcards, outputs, kind, step, parameters):
@@ -164,6 +177,15 @@ def snapshot_files(template, cells):
     return expand(filled, epoch=study.snapshots)
 
 
+def there(files):
+    # Of an incomplete study, what a failed job left out is a hole that summary and tables name.
+    return [one for one in files if os.path.exists(one)] if study.incomplete else files
+
+
+def whys():
+    return [] if study.incomplete else why_stems(study)
+
+
 def training_files(template):
     return [paths.fill(template, training) for training in study.trainings]
 
@@ -187,9 +209,7 @@ def figure_files():
 
 
 def why_figures():
-    return expand(
-        f"{paths.figures}/{{figure}}.{{suffix}}", figure=why_stems(study), suffix=FIGURE_FORMATS
-    )
+    return expand(f"{paths.figures}/{{figure}}.{{suffix}}", figure=whys(), suffix=FIGURE_FORMATS)
 
 
 def external_dataset(wildcards):

@@ -19,6 +19,9 @@ rule evaluate_baseline:
         gpu=GPUS,
         device=study.device,
         trainings_per_gpu=study.trainings_per_gpu,
+        mem_mb=asks("evaluate", "mem_mb"),
+        runtime=asks("evaluate", "runtime"),
+        disk_mb=asks("evaluate", "disk_mb"),
     params:
         dataset=dataset_file,
         precision=study.noise.precision,
@@ -55,6 +58,9 @@ rule evaluate_noise:
         gpu=GPUS,
         device=study.device,
         trainings_per_gpu=study.trainings_per_gpu,
+        mem_mb=asks("evaluate", "mem_mb"),
+        runtime=asks("evaluate", "runtime"),
+        disk_mb=asks("evaluate", "disk_mb"),
     params:
         dataset=dataset_file,
         arrays=lambda wildcards: study.reading(wildcards.scope).arrays,

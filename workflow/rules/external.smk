@@ -23,6 +23,9 @@ rule evaluate_external:
         gpu=GPUS,
         device=study.device,
         trainings_per_gpu=study.trainings_per_gpu,
+        mem_mb=asks("evaluate_external", "mem_mb"),
+        runtime=asks("evaluate_external", "runtime"),
+        disk_mb=asks("evaluate_external", "disk_mb"),
     params:
         entry=lambda wildcards: to_json(study.external_models[wildcards.external].as_mapping()),
         readings=external_readings(),

@@ -10,8 +10,8 @@ rule report:
         table_files(),
         figure_files(),
         why_figures(),
-        training_files(paths.history),
-        training_files(paths.baseline),
+        there(training_files(paths.history)),
+        there(training_files(paths.baseline)),
         datasets=dataset_files().values(),
         summary=SUMMARY,
     output:
@@ -24,7 +24,7 @@ rule report:
         outline=outline,
         datasets=to_json(dataset_files()),
         tables=[f"--table={stem}" for stem in table_stems(study.outline)],
-        figures=[f"--figure={stem}" for stem in [*figure_stems(study.outline), *why_stems(study)]],
+        figures=[f"--figure={stem}" for stem in [*figure_stems(study.outline), *whys()]],
         code=fingerprint("report"),
     shell:
         "python -m noise_resistance --log {log:q} report"

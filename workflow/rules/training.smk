@@ -21,6 +21,9 @@ rule train:
         gpu=GPUS,
         device=study.device,
         trainings_per_gpu=study.trainings_per_gpu,
+        mem_mb=asks("train", "mem_mb"),
+        runtime=asks("train", "runtime"),
+        disk_mb=asks("train", "disk_mb"),
     params:
         dataset=dataset_file,
         dataset_identity=lambda wildcards: to_json(request_of(wildcards).dataset),

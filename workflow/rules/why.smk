@@ -28,6 +28,9 @@ rule diagnose:
         gpu=GPUS,
         device=study.device,
         trainings_per_gpu=study.trainings_per_gpu,
+        mem_mb=asks("diagnose", "mem_mb"),
+        runtime=asks("diagnose", "runtime"),
+        disk_mb=asks("diagnose", "disk_mb"),
     params:
         dataset=dataset_file,
         optimizer_definition=lambda wildcards: to_json(request_of(wildcards).optimizer_definition),

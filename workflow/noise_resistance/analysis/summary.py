@@ -1,12 +1,13 @@
 """All accuracies of a study in one tidy table.
 
 One row an observation: one draw of one training at one noise level under one scope, beside the
-training's baseline accuracy. Normalized accuracy is equation (8) for the single draw.
+training's baseline accuracy. Normalized accuracy is equation (8) for the single draw. What has not
+been measured is a hole: its numbers are NaN.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -33,12 +34,17 @@ COLUMNS = {
     "loss": "mean cross-entropy over the finite outputs of the noisy copy, nats",
     "nonfinite": "test images whose outputs were not finite; they count as wrong",
     "baseline_accuracy": "test accuracy a_o without noise, a fraction",
+    "test_images": "images of the test set; 0 where the baseline is missing",
     "normalized_accuracy": "a_i / a_o, equation (8) for one draw",
 }
 _BY_DRAW = {"accuracy": "accuracy", "loss": "loss", "nonfinite": "nonfinite"}
 
+_One = TypeVar("_One")
 
-def summarise(outline: Outline, csv: Path, hdf5: Path, provenance: Provenance) -> None:
+
+def summarise(
+    outline: Outline, csv: Path, hdf5: Path, provenance: Provenance, *, incomplete: bool = False
+) -> None:
     """Read every evaluation of a study and write the summary, as CSV and HDF5.
 
     Args:
@@ -46,19 +52,25 @@ def summarise(outline: Outline, csv: Path, hdf5: Path, provenance: Provenance) -
         csv: one row an observation, the columns of `COLUMNS`.
         hdf5: the same numbers by (evaluation, draw).
         provenance: of this step.
+        incomplete: whether a missing file is a hole and no error.
 
     Raises:
         DataError: a file is missing or damaged, holds another number of draws than the study, or
-            was made by other code than the others of its kind.
+            was made by other code than the others of its kind; or nothing is there at all.
     """
     paths = outline.paths
-    records = {one: _baseline(paths.fill(paths.baseline, one)) for one in outline.trainings}
-    baselines = {one: float(record["accuracy"]) for one, record in records.items()}
-    evaluations = outline.evaluations
-    draws = [_draws(paths.fill(paths.noise, one), outline.draws) for one in evaluations]
-    _check_same_code(records.values())
-    _check_same_code(draws)
-    variables = _variables(evaluations, [baselines[one.training] for one in evaluations], draws)
+    baseline_files = {one: paths.fill(paths.baseline, one) for one in outline.trainings}
+    noise_files = {one: paths.fill(paths.noise, one) for one in outline.evaluations}
+    baselines = _read(_baseline, baseline_files, incomplete)
+    draws = _read(lambda path: _draws(path, outline.draws), noise_files, incomplete)
+    if not draws:
+        raise DataError(
+            f"{paths.root}: nothing has been evaluated yet; run snakemake with the target "
+            "'evaluations'"
+        )
+    _check_same_code(baselines.values())
+    _check_same_code(draws.values())
+    variables = _variables(outline, baselines, draws)
     write_record(hdf5, "summary", variables, provenance.attributes({"outline": outline.to_json()}))
     with replace_atomically(csv) as temporary:
         read_summary(hdf5).to_csv(temporary, index=False)
@@ -81,8 +93,15 @@ def read_summary(path: Path) -> pd.DataFrame:
     return table[list(COLUMNS)]
 
 
+def _read(
+    read: Callable[[str], Record], files: Mapping[_One, str], incomplete: bool
+) -> dict[_One, Record]:
+    wanted = {one: path for one, path in files.items() if not incomplete or Path(path).exists()}
+    return {one: read(path) for one, path in wanted.items()}
+
+
 def _baseline(path: str) -> Record:
-    record = read_record(path, "baseline", ["accuracy"])
+    record = read_record(path, "baseline", ["accuracy", "prediction"])
     if record["accuracy"] == 0:
         raise DataError(
             f"{path}: the baseline accuracy is 0, so equation (8) has no value; look at "
@@ -117,25 +136,29 @@ def _draws(path: str, expected: int) -> Record:
 
 
 def _variables(
-    evaluations: Iterable[Evaluation], baselines: list[float], records: list[Record]
+    outline: Outline, baselines: Mapping[Training, Record], draws: Mapping[Evaluation, Record]
 ) -> Mapping[str, Variable]:
-    evaluations = list(evaluations)
+    evaluations = outline.evaluations
     of_training = {
         name: [getattr(one.training, name) for one in evaluations]
         for name in Training.__dataclass_fields__
     }
+    measured = {one: float(record["accuracy"]) for one, record in baselines.items()}
+    images = {one: len(record["prediction"]) for one, record in baselines.items()}
     by_evaluation = {
         **of_training,
         "scope": [one.scope for one in evaluations],
         "noise_level": [one.noise_level for one in evaluations],
-        "baseline_accuracy": baselines,
+        "baseline_accuracy": [measured.get(one.training, np.nan) for one in evaluations],
+        "test_images": [images.get(one.training, 0) for one in evaluations],
     }
-    draws = len(records[0]["accuracy"])
+    hole = np.full(outline.draws, np.nan)
     by_draw = {
-        name: np.stack([record[stored] for record in records]) for name, stored in _BY_DRAW.items()
+        name: np.stack([draws[one][stored] if one in draws else hole for one in evaluations])
+        for name, stored in _BY_DRAW.items()
     }
     return {
-        "draw": Variable(("draw",), np.arange(draws, dtype=np.int32), COLUMNS["draw"]),
+        "draw": Variable(("draw",), np.arange(outline.draws, dtype=np.int32), COLUMNS["draw"]),
         **{
             name: Variable(("evaluation",), np.asarray(values), COLUMNS[name])
             for name, values in by_evaluation.items()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from noise_resistance.analysis.flags import at_chance, describe_holes, missing_files
 from noise_resistance.analysis.labels import (
     MISSING,
     describe_run,
@@ -20,6 +21,7 @@ from noise_resistance.analysis.labels import (
 )
 from noise_resistance.analysis.markup import Cell, Heading, Table, to_latex, to_markdown
 from noise_resistance.analysis.statistics import (
+    TRAINING_CELL,
     average_normalized_accuracy,
     baseline_accuracy,
     describe_interval,
@@ -34,6 +36,7 @@ from noise_resistance.study.outline import Outline
 
 __all__ = ["write_table1", "write_table2", "write_table3"]
 
+_AT_CHANCE = "†"
 _COUNTS = ("classes", "height", "width", "channels", "train_images", "test_images")
 
 
@@ -101,7 +104,12 @@ def write_table2(outline: Outline, summary_file: Path, stem: Path) -> None:
         DataError: the summary is missing or damaged.
     """
     experiment = experiment_named(outline, "learning_rate")
-    values = _cells_of(experiment, baseline_accuracy(read_summary(summary_file)))
+    summary = read_summary(summary_file)
+    values = _flagged(
+        _cells_of(experiment, baseline_accuracy(summary)),
+        at_chance(summary, outline),
+        missing_files(summary, outline),
+    )
     interval = describe_interval(len(outline.seeds), 1)
     caption = " ".join(
         [
@@ -134,7 +142,11 @@ def write_table3(outline: Outline, summary_file: Path, scope: str, stem: Path) -
     experiment = experiment_named(outline, "learning_rate")
     summary = read_summary(summary_file)
     summary = summary[summary["scope"] == scope_of(experiment, scope)]
-    values = _cells_of(experiment, average_normalized_accuracy(summary, outline.noise_levels))
+    values = _flagged(
+        _cells_of(experiment, average_normalized_accuracy(summary, outline.noise_levels)),
+        at_chance(summary, outline),
+        missing_files(summary, outline, scope),
+    )
     levels = ", ".join(format_number(level) for level in outline.noise_levels if level != 0)
     interval = describe_interval(len(outline.seeds), outline.draws)
     caption = " ".join(
@@ -142,7 +154,7 @@ def write_table3(outline: Outline, summary_file: Path, scope: str, stem: Path) -
             f"Average normalized accuracy in % (equation 9), noise scope '{scope}': mean over the",
             f"noise form factors {levels}. {describe_run(outline)}.",
             _about(interval) if interval else "One seed and one draw, so no interval.",
-            "Bold: the best learning rate of a row, for each dataset.",
+            "Bold: the best learning rate of a row, for each dataset; what is at chance is none.",
         ]
     )
     _write(
@@ -187,7 +199,7 @@ def _listing(texts: list[str]) -> str:
 
 
 def _cells_of(experiment: Experiment, values: pd.DataFrame) -> pd.DataFrame:
-    """Return the experiment's cells in its order; those without a value are left out."""
+    """Return the experiment's cells in its order; a hole's value is NaN."""
     wanted = [
         {"dataset": dataset, "model": model, "optimizer": optimizer, "learning_rate": rate}
         for dataset in experiment.datasets
@@ -195,7 +207,20 @@ def _cells_of(experiment: Experiment, values: pd.DataFrame) -> pd.DataFrame:
         for optimizer in experiment.optimizers
         for rate in experiment.learning_rates
     ]
-    return pd.DataFrame(wanted).merge(values.dropna(subset="value"), how="inner")
+    return pd.DataFrame(wanted).merge(values, how="left")
+
+
+def _flagged(
+    values: pd.DataFrame,
+    chance: Mapping[tuple[str, str, str, float], int],
+    missing: Mapping[tuple[str, str, str, float], list[str]],
+) -> pd.DataFrame:
+    """Add how many trainings of a cell ended at chance, and the files that it lacks."""
+    cells = list(values[TRAINING_CELL].itertuples(index=False, name=None))
+    return values.assign(
+        at_chance=[chance.get(cell, 0) for cell in cells],
+        missing=[" ".join(missing.get(cell, [])) for cell in cells],
+    )
 
 
 def _percent(values: pd.DataFrame) -> pd.DataFrame:
@@ -225,7 +250,7 @@ def _wide(
     for (model, optimizer), title in row_titles(experiment).items():
         row = [Cell(title)]
         for dataset in experiment.datasets:
-            group = [by_cell.get((dataset, model, optimizer, rate)) for rate in rates]
+            group = [by_cell[dataset, model, optimizer, rate] for rate in rates]
             row += _group_of_cells(group, bold=bold)
         rows.append(tuple(row))
     groups = [outline.datasets[dataset].title for dataset in experiment.datasets]
@@ -234,23 +259,32 @@ def _wide(
         (Heading(""), *[Heading("Learning Rate", len(rates))] * len(groups)),
         (Heading("Model Name"), *[Heading(format_number(rate)) for rate in rates] * len(groups)),
     )
-    if any(cell.text == MISSING for row in rows for cell in row):
-        caption += f" {MISSING}: not evaluated."
+    if values["at_chance"].any():
+        caption += f" {_AT_CHANCE}: a training of this cell ended at chance accuracy."
+    holes = values[values["missing"] != ""]
+    if len(holes):
+        files = holes["missing"].str.split(" ")
+        cells = holes[TRAINING_CELL].itertuples(index=False, name=None)
+        caption += f" {describe_holes(dict(zip(cells, files, strict=True)), outline)}"
     return Table(number, name, caption, headings, tuple(rows), wide=True)
 
 
 def _group_of_cells(values: list[Any], *, bold: bool) -> list[Cell]:
     """Write one row's values of one dataset; those that show the largest number are bold."""
-    texts = [MISSING if one is None else f"{100 * one.value:.2f}" for one in values]
-    best = max((float(text) for text in texts if text != MISSING), default=math.nan)
+    shown = [MISSING if math.isnan(one.value) else f"{100 * one.value:.2f}" for one in values]
+    comparable = [
+        math.nan if text == MISSING or one.at_chance else float(text)
+        for text, one in zip(shown, values, strict=True)
+    ]
+    best = max((number for number in comparable if not math.isnan(number)), default=math.nan)
     return [
-        Cell(text, _spread(one), bold=bold and text != MISSING and float(text) == best)
-        for text, one in zip(texts, values, strict=True)
+        Cell(text + _AT_CHANCE * bool(one.at_chance), _spread(one), bold=bold and number == best)
+        for text, number, one in zip(shown, comparable, values, strict=True)
     ]
 
 
 def _spread(value: Any) -> str:
-    if value is None or math.isnan(value.low):
+    if math.isnan(value.low):
         return ""
     return f"{50 * (value.high - value.low):.2f}"
 

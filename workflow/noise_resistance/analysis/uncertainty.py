@@ -20,7 +20,6 @@ from noise_resistance.analysis.listing import (
 from noise_resistance.analysis.markup import Cell
 from noise_resistance.analysis.statistics import estimate
 from noise_resistance.analysis.summary import read_summary
-from noise_resistance.storage.hdf5 import read_record
 from noise_resistance.study.numbers import format_number
 from noise_resistance.study.outline import Outline
 
@@ -33,7 +32,7 @@ def write(outline: Outline, summary_file: Path, scope: str, stem: Path) -> None:
     """Write by cell the average normalized accuracy and what its spread is made of.
 
     Args:
-        outline: the study; the first baseline file of each dataset tells the number of test images.
+        outline: the study.
         summary_file: its ``summary.h5``.
         scope: a noise scope of the learning-rate experiment.
         stem: the files' path without its ending; ``.csv``, ``.md`` and ``.tex`` are written.
@@ -43,8 +42,10 @@ def write(outline: Outline, summary_file: Path, scope: str, stem: Path) -> None:
         DataError: a file is missing or damaged.
     """
     scope_of(experiment_named(outline, "learning_rate"), scope)
-    images = {name: _test_images(outline, name) for name in outline.datasets}
-    values = uncertainty_of(Cells(read_summary(summary_file), outline, scope), images)
+    table = read_summary(summary_file)
+    by_dataset = table.groupby("dataset")["test_images"].max()
+    images = {str(name): int(count) for name, count in by_dataset.items()}
+    values = uncertainty_of(Cells(table, outline, scope), images)
     rows: list[tuple[Cell | str, ...]] = [
         (
             row_title(outline, row),
@@ -106,9 +107,3 @@ def uncertainty_of(cells: Cells, images: dict[str, int]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def _test_images(outline: Outline, dataset: str) -> int:
-    first = next(one for one in outline.trainings if one.dataset == dataset)
-    path = outline.paths.fill(outline.paths.baseline, first)
-    return len(read_record(path, "baseline", ["prediction"])["prediction"])

@@ -40,12 +40,15 @@ __all__ = [
     "--csv", type=FILE, required=True, help="Tidy table to write, one row an observation."
 )
 @click.option("--hdf5", type=FILE, required=True, help="HDF5 file to write.")
+@click.option("--incomplete", is_flag=True, help="Leave holes for files that are missing.")
 @fingerprint_option
-def summarise(outline: dict[str, Any], csv: Path, hdf5: Path, fingerprint: str) -> None:
+def summarise(
+    outline: dict[str, Any], csv: Path, hdf5: Path, incomplete: bool, fingerprint: str
+) -> None:
     """Gather all accuracies of a study."""
     from noise_resistance.analysis.summary import summarise as run
 
-    run(outline_from(outline), csv, hdf5, Provenance(fingerprint))
+    run(outline_from(outline), csv, hdf5, Provenance(fingerprint), incomplete=incomplete)
 
 
 @click.command()

@@ -55,8 +55,10 @@ class Study:
     name: str
     experiments: tuple[Experiment, ...]
     seeds: tuple[int, ...]
+    incomplete: bool
     device: str
     trainings_per_gpu: int
+    longest_job: int
     recipe: Recipe
     snapshots: tuple[int, ...]
     training_threads: int
@@ -143,8 +145,10 @@ def load(config: Mapping[str, Any]) -> Study:
         name=values["study"],
         experiments=tuple(_experiment(one, list(readings)) for one in values["experiments"]),
         seeds=tuple(_unique("seeds", values["seeds"])),
+        incomplete=values["incomplete"],
         device=values["device"],
         trainings_per_gpu=values["trainings_per_gpu"],
+        longest_job=values["longest_job"],
         recipe=_recipe(training),
         snapshots=tuple(_unique("training.snapshots", training["snapshots"])),
         training_threads=training["threads"],

@@ -109,7 +109,8 @@ def _of(values: pd.DataFrame, pair: tuple[str, str]) -> pd.DataFrame:
 def _with_clean_models(normalized: pd.DataFrame) -> pd.DataFrame:
     """Add the point at eta = 0 to cells that were not evaluated there."""
     cell = ["model", "optimizer", "learning_rate"]
-    clean = normalized.drop_duplicates(cell).assign(noise_level=0.0, value=1.0, low=1.0, high=1.0)
+    measured = normalized.dropna(subset="value")
+    clean = measured.drop_duplicates(cell).assign(noise_level=0.0, value=1.0, low=1.0, high=1.0)
     evaluated = normalized[normalized["noise_level"] != 0]
     return pd.concat([clean, evaluated]).sort_values([*cell, "noise_level"])
 

@@ -5,18 +5,17 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from noise_resistance.analysis.best_rate import rates_of
 from noise_resistance.analysis.cells import Cells
+from noise_resistance.analysis.flags import cell_title, missing_files, trainings_at_chance
 from noise_resistance.analysis.labels import describe_run, model_title
 from noise_resistance.analysis.statistics import TRAINING_CELL
 from noise_resistance.study.numbers import format_number
 from noise_resistance.study.outline import Outline
 
-__all__ = ["answer", "trainings_at_chance", "warnings"]
+__all__ = ["answer", "warnings"]
 
-_CHANCE_LEVEL = 0.01
 _SURE = 0.95
 
 
@@ -82,34 +81,15 @@ def _of_paper(claims: pd.DataFrame | None) -> str:
     return f"{says}; of its claims, checked {len(claims)} times on this study's results, {found}."
 
 
-def trainings_at_chance(table: pd.DataFrame, outline: Outline, images: int) -> pd.DataFrame:
-    """Return the trainings whose baseline accuracy guessing could have reached.
-
-    A one-sided binomial test of the right predictions against one over the classes, at 1 %.
-
-    Args:
-        table: the tidy table.
-        outline: the study.
-        images: test images of the smallest dataset: fewer images flag more.
-    """
-    trainings = table.drop_duplicates([*TRAINING_CELL, "seed"])
-    chance = trainings["dataset"].map(
-        {name: 1 / one.classes for name, one in outline.datasets.items()}
-    )
-    right = (trainings["baseline_accuracy"] * images).round()
-    probability = stats.binom.sf(right - 1, images, chance)
-    return trainings[probability > _CHANCE_LEVEL]
-
-
-def warnings(table: pd.DataFrame, outline: Outline, images: int) -> list[str]:
-    """Say what limits this run's numbers: one seed, trainings at chance, outputs not finite."""
+def warnings(table: pd.DataFrame, outline: Outline) -> list[str]:
+    """Say what limits this run's numbers: holes, one seed, chance, outputs not finite."""
     found = []
     if len(outline.seeds) == 1:
         found.append(
             f"One training a cell ({describe_run(outline)}): intervals cover the draws of noise "
             "only; another training of the same network can differ by more."
         )
-    lost = trainings_at_chance(table, outline, images)
+    lost = trainings_at_chance(table, outline)
     if len(lost):
         cells = ", ".join(_cells_named(lost, outline))
         found.append(
@@ -123,16 +103,26 @@ def warnings(table: pd.DataFrame, outline: Outline, images: int) -> list[str]:
             f"{len(draws)} of {len(table)} draws gave outputs that were not finite for some images "
             f"(scopes: {scopes}); such outputs count as wrong."
         )
-    missing = int(table["accuracy"].isna().sum())
-    if missing:
-        found.append(f"{missing} draws are missing; cells without them are empty.")
+    files = _missing(table, outline)
+    if files:
+        found.insert(
+            0,
+            f"This study is incomplete: {len(files)} of its files are missing, and cells that need "
+            f"them are empty (–) or left out. snakemake makes them; the first is {files[0]}.",
+        )
     return found
+
+
+def _missing(table: pd.DataFrame, outline: Outline) -> list[str]:
+    by_scope = [missing_files(table, outline, scope) for scope in dict.fromkeys(table["scope"])]
+    return list(
+        dict.fromkeys(file for cells in by_scope for files in cells.values() for file in files)
+    )
 
 
 def _cells_named(trainings: pd.DataFrame, outline: Outline, limit: int = 6) -> Sequence[str]:
     names = [
-        f"{model_title(row['model'])} on {outline.datasets[row['dataset']].title}, "
-        f"{row['optimizer']}, {format_number(row['learning_rate'])}, seed {row['seed']}"
+        f"{cell_title(tuple(row[name] for name in TRAINING_CELL), outline)}, seed {row['seed']}"
         for row in trainings.to_dict("records")
     ]
     return [*names[:limit], *([f"and {len(names) - limit} more"] if len(names) > limit else [])]

@@ -152,7 +152,10 @@ def software(outline: Outline) -> list[dict[str, Any]]:
     rows: dict[tuple[str, ...], int] = {}
     for training in outline.trainings:
         for kind, template in (("history", paths.history), ("baseline", paths.baseline)):
-            attributes = read_attributes(paths.fill(template, training), kind).attributes
+            path = paths.fill(template, training)
+            if not Path(path).exists():
+                continue
+            attributes = read_attributes(path, kind).attributes
             versions = json.loads(attributes["versions"])
             text = ", ".join(f"{name} {one}" for name, one in sorted(versions.items()))
             what = "training" if kind == "history" else "evaluation"
@@ -229,6 +232,8 @@ def _panel(outline: Outline, key: tuple[str, str, str], trainings: Sequence[Trai
     curves = []
     for training in trainings:
         path = outline.paths.fill(outline.paths.history, training)
+        if not Path(path).exists():
+            continue  # a hole, and the report's warnings say so
         accuracy = read_record(path, "history", ["test_accuracy"])["test_accuracy"]
         step = 1 / max(1, len(accuracy) - 1)
         points = " ".join(

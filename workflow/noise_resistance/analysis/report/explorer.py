@@ -26,7 +26,7 @@ def explorer_data(table: pd.DataFrame, outline: Outline) -> dict[str, Any]:
         ``paper``: the printed values at single noise levels, by the same keys;
         ``titles``: names for people; ``colours`` and ``markers`` by learning rate.
     """
-    values = normalized_accuracy(table)
+    values = normalized_accuracy(table).dropna(subset="value")
     rates = sorted({float(rate) for rate in table["learning_rate"]})
     optimizers = dict.fromkeys(table["optimizer"])
     palette = sequence(len(rates)) if len(rates) > 1 else categories(1)
@@ -36,7 +36,9 @@ def explorer_data(table: pd.DataFrame, outline: Outline) -> dict[str, Any]:
             {
                 **dict(zip(CELL, key, strict=True)),
                 "learning_rate": format_number(float(str(key[3]))),
-                "chance": normalized_chance(outline.datasets[str(key[0])].classes, baselines[key]),
+                "chance": _number(
+                    normalized_chance(outline.datasets[str(key[0])].classes, baselines[key])
+                ),
                 "points": [_point(row, outline) for row in group.to_dict("records")],
             }
             for key, group in values.groupby(CELL, sort=False)

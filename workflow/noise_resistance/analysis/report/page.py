@@ -59,7 +59,6 @@ def write_report(
     folder = Path(outline.paths.tables)
     claims = pd.read_csv(folder / "claims.csv") if "claims" in table_stems else None
     datasets = datasets_used([dataset_files[name] for name in outline.datasets])
-    images = min(one["test_images"] for one in datasets)
     stems = [Path(outline.paths.figures) / stem for stem in figure_stems]
     shown = figures(stems, _captions(table, outline))
     first, others = _first(shown)
@@ -74,7 +73,7 @@ def write_report(
         study=outline.study,
         run=describe_run(outline),
         answer=answer(table, outline, claims),
-        warnings=warnings(table, outline, images),
+        warnings=warnings(table, outline),
         first=first,
         figures=others,
         tables=tables(folder, table_stems),

@@ -1,0 +1,211 @@
+"""The study on a real Slurm: the same numbers as on one machine, whatever happens to its jobs."""
+
+import copy
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from conftest import PROFILE, OnCluster
+from disturbance import differences, litter
+from one_node_slurm import OneNodeSlurm
+from workspace import Run, Workspace
+
+# Any kind of job there is: trainings with a snapshot, evaluations, diagnostics, tables, figures.
+STUDY: dict[str, Any] = {
+    "study": "cluster",
+    "device": "auto",
+    "experiments": [
+        {
+            "name": "learning_rate",
+            "datasets": ["digits"],
+            "models": ["resnet8"],
+            "learning_rates": [0.001, 0.002],
+        }
+    ],
+    "training": {"epochs": 8, "schedule": [[6, 0.1]], "horizontal_flip": False},
+    "noise": {"levels": [0.1, 0.2, 0.4], "scopes": ["kernels", "all"], "draws": 2},
+    "diagnostics": {"images": 16, "batches": 4},
+    "longest_job": 100,
+}
+MINUTES = 60
+
+
+def long_study(**changes: Any) -> dict[str, Any]:
+    """Two trainings that last longer than a minute each."""
+    config = copy.deepcopy(STUDY) | {"study": "long", **changes}
+    config["training"] = {"epochs": 150, "schedule": [[100, 0.1]], "horizontal_flip": False}
+    return config
+
+
+def wait_for(condition: Callable[[], bool], run: OnCluster, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert run.process.poll() is None, run.output.read_text(encoding="utf-8")[-3000:]
+        assert time.monotonic() < deadline, run.output.read_text(encoding="utf-8")[-3000:]
+        time.sleep(0.2)
+
+
+def checkpoints(workspace: Workspace) -> list[Path]:
+    return [one for one in (workspace.folder / "results").rglob("*.h5") if ".resume" in one.parts]
+
+
+@pytest.fixture(scope="module")
+def finished(
+    slurm: OneNodeSlurm, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Workspace, Run, int]:
+    """The study on Slurm, its output, and how many jobs were submitted."""
+    workspace = Workspace.make(tmp_path_factory.mktemp("on-slurm") / "work")
+    before = slurm.submitted()
+    run = OnCluster(workspace, STUDY, *PROFILE, "--slurm-keep-successful-logs").end(5 * MINUTES)
+    assert run.status == 0, run.output[-5000:]
+    return workspace, run, slurm.submitted() - before
+
+
+def test_a_study_on_slurm_has_the_numbers_of_one_on_this_machine(
+    finished: tuple[Workspace, Run, int], tmp_path: Path
+) -> None:
+    on_slurm, _, _ = finished
+    local = Workspace.make(tmp_path / "local")
+    run = local.snakemake("--resources", "gpu=2", config=STUDY)
+    assert run.status == 0, run.output[-3000:]
+    assert differences(on_slurm.folder / "results", local.folder / "results") == []
+    tables = sorted(one for one in local.folder.rglob("tables/*.csv"))
+    assert len(tables) > 5
+    for table in tables:
+        other = on_slurm.folder / table.relative_to(local.folder)
+        assert other.read_bytes() == table.read_bytes(), table.name
+    assert litter(on_slurm.folder / "results") == []
+
+
+def test_all_evaluations_of_a_model_are_one_submission(
+    finished: tuple[Workspace, Run, int],
+) -> None:
+    _, run, submitted = finished
+    # A training, its 1 + 3 x 2 evaluations, and its diagnostics: three for each of two trainings.
+    assert submitted == 6
+    assert len(re.findall(r"has been submitted with SLURM jobid", run.output)) == 6
+    assert run.output.count("(Rule: evaluate_noise)") == 12
+
+
+def test_two_trainings_at_once_see_different_gpus(finished: tuple[Workspace, Run, int]) -> None:
+    workspace, _, _ = finished
+    logs = sorted((workspace.folder / "logs/cluster/train").rglob("*.log"))
+    seen = [re.findall(r"CUDA_VISIBLE_DEVICES is (\S+)", one.read_text("utf-8")) for one in logs]
+    assert sorted(seen) == [["0"], ["1"]]
+
+
+def test_a_training_that_fails_leaves_the_others_whole_and_the_tables_say_what_is_missing(
+    finished: tuple[Workspace, Run, int], tmp_path: Path
+) -> None:
+    workspace = Workspace.make(tmp_path / "work")
+    for name in ("results", ".snakemake"):
+        shutil.copytree(finished[0].folder / name, workspace.folder / name, dirs_exist_ok=True)
+    config = copy.deepcopy(STUDY)
+    config["experiments"][0]["learning_rates"] = [0.001, 0.002, 0.0015, 1.0e30]
+    run = OnCluster(workspace, config, *PROFILE, "--retries=0").end(4 * MINUTES)
+    assert run.status == 1
+    assert "lr-1000000000000000019884624838656" in run.output or "1.0e30" in run.output
+    good = workspace.folder / "results/cluster/trainings/digits/resnet8/adam/lr-0.0015/seed-1"
+    assert len(list((good / "noise").rglob("*.h5"))) == 6
+    assert (good / "diagnostics.h5").exists()
+    partly = OnCluster(
+        workspace, config, "tables", "report", "--cores=2", "--config", "incomplete=true"
+    ).end(2 * MINUTES)
+    assert partly.status == 0, partly.output[-3000:]
+    table = pd.read_csv(workspace.folder / "results/cluster/tables/table3-kernels.csv")
+    assert table["value"].notna().sum() == 3
+    (missing,) = table["missing"].dropna()
+    assert missing.split(" ")[0].endswith("seed-1/baseline.h5")
+    report = (workspace.folder / "results/cluster/report.html").read_text("utf-8")
+    assert "This study is incomplete: 7 of its files are missing" in report
+
+
+def test_cancelled_late_and_headless_trainings_go_on_and_end_the_same(
+    slurm: OneNodeSlurm, tmp_path: Path
+) -> None:
+    config = long_study(longest_job=1)
+    local = Workspace.make(tmp_path / "local")
+    workspace = Workspace.make(tmp_path / "work")
+    run = OnCluster(workspace, config, "trainings", *PROFILE)
+    wait_for(lambda: len(checkpoints(workspace)) >= 2, run)
+    # The first is cancelled by hand, the second meets its limit of a minute.
+    cancelled, *_ = [number for number, state, _ in slurm.jobs() if state == "RUNNING"]
+    os.system(f"scancel {cancelled}")
+    time.sleep(3)
+    slurm.stop_node()
+    time.sleep(5)
+    slurm.start_node()
+    result = run.end(7 * MINUTES)
+    assert result.status == 0, result.output[-5000:]
+    states = [state for _, state, _ in slurm.jobs("all")]
+    assert "CANCELLED" in states
+    assert "TIMEOUT" in states
+    logs = (workspace.folder / "logs/long/train").rglob("*.log")
+    resumed = [one for one in logs if "going on after epoch" in one.read_text("utf-8")]
+    assert len(resumed) == 2
+    assert local.snakemake("trainings", "--resources=gpu=2", config=config).status == 0
+    assert differences(workspace.folder / "results", local.folder / "results") == []
+
+
+def test_ctrl_c_cancels_what_runs_and_what_is_queued(
+    slurm: OneNodeSlurm, workspace: Workspace
+) -> None:
+    config = long_study(seeds=[1, 2, 3])
+    run = OnCluster(workspace, config, "trainings", *PROFILE)
+    wait_for(lambda: len(slurm.jobs("PENDING")) >= 2 and len(slurm.jobs("RUNNING")) == 2, run)
+    run.interrupt()
+    result = run.end(2 * MINUTES)
+    assert result.status == 1
+    wait_until = time.monotonic() + 30
+    while slurm.jobs() and time.monotonic() < wait_until:
+        time.sleep(0.5)
+    assert slurm.jobs() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (PROFILE[:2], "this cluster keeps no accounts"),
+        ((*PROFILE, "--default-resources", "slurm_partition=nope"), "Invalid partition name"),
+        ((*PROFILE, "--set-resources", "train:gpu=3"), "which ask for --gpus=3"),
+        ((*PROFILE, "--set-resources", "train:runtime=500"), "the partition allows 120"),
+        ((*PROFILE, "--set-resources", "train:mem_mb=900000"), "which ask for --gpus=1"),
+        (
+            (*PROFILE, "--slurm-init-seconds-before-status-checks=2000"),
+            "forgets ended jobs after 3600 s",
+        ),
+    ],
+)
+def test_what_slurm_could_not_run_or_snakemake_not_see_is_refused_before_any_submission(
+    slurm: OneNodeSlurm, workspace: Workspace, arguments: tuple[str, ...], said: str
+) -> None:
+    before = slurm.submitted()
+    run = OnCluster(workspace, STUDY, "trainings", *arguments).end(90)
+    assert run.status == 1
+    (line,) = run.errors
+    assert said in line
+    assert slurm.submitted() == before
+
+
+def test_a_machine_without_slurm_says_so(slurm: OneNodeSlurm, tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("bash", "sh", "env", "uname"):
+        (programs / name).symlink_to(Path("/usr/bin") / name)
+    workspace = Workspace.make(tmp_path / "work")
+    before = os.environ["PATH"]
+    os.environ["PATH"] = str(programs)
+    try:
+        run = OnCluster(workspace, STUDY, "trainings", *PROFILE)
+    finally:
+        os.environ["PATH"] = before
+    result = run.end(90)
+    assert result.status == 1
+    (line,) = result.errors
+    assert line.startswith("error: sbatch is not on the PATH")

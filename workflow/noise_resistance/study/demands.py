@@ -1,0 +1,83 @@
+"""What a job asks of a machine, for schedulers that want to know before: memory, time, disk.
+
+Too little costs an attempt, too much a longer wait in the queue. A training that meets its time
+limit is no loss: it goes on from its last epoch in the next attempt.
+"""
+
+import math
+from dataclasses import dataclass
+
+from noise_resistance.study.architectures import depth_of
+from noise_resistance.study.configuration import Study
+
+__all__ = ["Demand", "demand_of"]
+
+# Seconds of one epoch of ResNet20 on 50,000 images of CIFAR10: what Keras's example states for a
+# GTX 1080 Ti, and what one thread of a server's CPU takes (docs/performance.md).
+_EPOCH_ON_GPU, _EPOCH_ON_CPU = 35.0, 145.0
+# A forward pass is a third of a training step.
+_FORWARD = 1 / 3
+_IMAGES, _DEPTH = 50_000, 20
+# The largest CIFAR ResNet in use, for models of other makers.
+_UNKNOWN_DEPTH = 110
+_MARGIN = 2.0
+_START_MINUTES = 5
+_MEMORY_MB = {"train": 4000, "evaluate": 3000, "diagnose": 4000}
+# CUDA's libraries in the memory of the host.
+_CUDA_MB = 4000
+_DISK_MB = {"train": 1000, "evaluate": 200, "diagnose": 200}
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What one job asks for.
+
+    Attributes:
+        mem_mb: memory in MB.
+        runtime: minutes.
+        disk_mb: MB that it writes, temporary files included.
+    """
+
+    mem_mb: int
+    runtime: int
+    disk_mb: int
+
+
+def demand_of(study: Study, step: str, dataset: str, model: str | None, attempt: int) -> Demand:
+    """Return what a job asks for; memory and time grow with each attempt.
+
+    Args:
+        study: the configuration; `longest_job` bounds the time.
+        step: ``train``, ``evaluate`` (one noise level, or a baseline), ``evaluate_external`` (all
+            levels and scopes of a model) or ``diagnose``.
+        dataset: its name in the catalogue.
+        model: its name, None where its depth is not known.
+        attempt: 1, or more after a failure.
+    """
+    depth = _UNKNOWN_DEPTH if model is None else depth_of(model)
+    seconds = _images(study, step, dataset) / _IMAGES * depth / _DEPTH * _seconds_of_epoch(study)
+    minutes = math.ceil(_START_MINUTES + _MARGIN * seconds / 60) * attempt
+    kind = "evaluate" if step == "evaluate_external" else step
+    memory = _MEMORY_MB[kind] + (0 if study.device == "cpu" else _CUDA_MB)
+    return Demand(memory * attempt, min(minutes, study.longest_job), _DISK_MB[kind])
+
+
+def _seconds_of_epoch(study: Study) -> float:
+    return _EPOCH_ON_CPU if study.device == "cpu" else _EPOCH_ON_GPU
+
+
+def _images(study: Study, step: str, dataset: str) -> float:
+    """Return the images of a job, each passed forward and back once."""
+    entry = study.catalogue[dataset]
+    train, test = entry.train_images or _IMAGES, entry.test_images or _IMAGES
+    if step == "train":
+        return study.recipe.epochs * (train + _FORWARD * test)
+    if step == "diagnose":
+        models = len(study.snapshots) + 1
+        sampled = study.diagnostics.batches * study.recipe.batch_size
+        # C needs single gradients, which use a machine badly; the rest is one pass over the set.
+        return models * (10 * study.diagnostics.images + sampled + train)
+    evaluations = 1
+    if step == "evaluate_external":
+        evaluations = len(study.readings) * len(study.noise_levels)
+    return _FORWARD * test * study.noise.draws * evaluations
