@@ -32,11 +32,14 @@ help: ## List the targets (the default)
 	@echo "  ARGS='...'      add arguments to the command (demo, study, dry-run, plan, test, bench)"
 	@echo "  PYTHON=PATH     make the environment with this Python (3.11, 3.12 or 3.13)"
 
+# A display of what runs and how far it is, where somebody looks.
+logger := $(shell [ -t 2 ] && echo --logger rich)
+
 demo: environment ## Run the study in small, on data that comes with the installation: results/demo/
-	$(snakemake) --configfile config/demo.yaml $(ARGS)
+	$(snakemake) $(logger) --configfile config/demo.yaml $(ARGS)
 
 study: environment ## Run the paper's study, or another with CONFIG=FILE
-	$(snakemake) $(if $(CONFIG),--configfile $(CONFIG)) $(ARGS)
+	$(snakemake) $(logger) $(if $(CONFIG),--configfile $(CONFIG)) $(ARGS)
 
 dry-run: environment ## List the jobs that `make study` would run
 	$(snakemake) $(if $(CONFIG),--configfile $(CONFIG)) --dry-run $(ARGS)

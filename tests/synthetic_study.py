@@ -85,6 +85,7 @@ def made_up_table(outline: Outline) -> pd.DataFrame:
             "accuracy": accuracy,
             "baseline_accuracy": baselines[one.training],
             "test_images": 1000,
+            "settled": 1.0,
             "normalized_accuracy": accuracy / baselines[one.training],
         }
         for one in outline.evaluations
@@ -112,6 +113,11 @@ def write_study(folder: Path, outline: Outline) -> SyntheticStudy:
                 "prediction": Variable(("test_image",), np.zeros(1000, np.int64), "class"),
             }
             write_record(paths.fill(paths.baseline, training), "baseline", variables, attributes)
+            # The first training's loss still fell at the end.
+            falling_loss = training == outline.trainings[0]
+            losses = np.linspace(2, 1, outline.epochs) if falling_loss else np.ones(outline.epochs)
+            history = {"loss": Variable(("epoch",), losses, "loss")}
+            write_record(paths.fill(paths.history, training), "history", history, attributes)
         for evaluation, accuracy in accuracies.items():
             by_draw = {
                 "accuracy": accuracy,

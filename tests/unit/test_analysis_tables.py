@@ -192,7 +192,10 @@ def test_captions_say_epochs_seeds_draws_scope_and_interval(
         (tmp_path / "table2.md").read_text(),
         (tmp_path / "table3_kernels.md").read_text(),
     )
-    assert "7 epochs, 1 seed. One seed, so no interval." in baseline
+    settled = f"{len(study.outline.trainings) - 1} of {len(study.outline.trainings)} trainings."
+    assert "7 epochs, 1 seed. The training loss had settled" in baseline
+    assert f"{settled} One seed, so no interval." in baseline
+    assert settled in average
     for said in (
         "scope 'kernels'",
         "0.05, 0.2, 0.4.",
@@ -200,7 +203,7 @@ def test_captions_say_epochs_seeds_draws_scope_and_interval(
         "95 % interval over draws",
     ):
         assert said in average
-    assert "not evaluated" not in average
+    assert "not measured yet" not in average
 
 
 def test_table_1_states_the_counts_of_the_datasets_own_files(

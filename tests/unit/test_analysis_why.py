@@ -13,7 +13,8 @@ from noise_resistance.analysis.external import summarise_external
 from noise_resistance.analysis.figures import layers as layers_figure
 from noise_resistance.analysis.figures import length, why
 from noise_resistance.analysis.layers import read_layers, summarise_layers
-from noise_resistance.analysis.lengths import loss_change, read_lengths, summarise_lengths
+from noise_resistance.analysis.lengths import read_lengths, summarise_lengths
+from noise_resistance.analysis.settling import loss_change
 from noise_resistance.errors import DataError
 from noise_resistance.storage.hdf5 import Variable, write_record
 from noise_resistance.study.layers import LayerSweep

@@ -50,6 +50,15 @@ def changed(config: dict[str, Any], **sections: dict[str, Any]) -> dict[str, Any
     return {**config, **{key: {**config.get(key, {}), **one} for key, one in sections.items()}}
 
 
+def test_a_switch_may_be_text_as_the_command_line_hands_it_over() -> None:
+    assert load({**PAPER, "incomplete": "true"}).incomplete is True
+    assert load({**PAPER, "incomplete": "false"}).incomplete is False
+    with pytest.raises(
+        ConfigurationError, match="incomplete: 'yes' is not possible; write true or"
+    ):
+        load({**PAPER, "incomplete": "yes"})
+
+
 # Numbers
 
 POSITIVE = st.floats(min_value=0, allow_infinity=False, allow_nan=False, allow_subnormal=True)

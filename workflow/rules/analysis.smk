@@ -21,6 +21,7 @@ SUMMARY = f"{paths.summary}.h5"
 
 rule summarise:
     input:
+        there(training_files(paths.history)),
         there(training_files(paths.baseline)),
         there(evaluation_files()),
     output:

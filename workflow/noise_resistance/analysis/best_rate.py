@@ -40,7 +40,8 @@ def write(outline: Outline, summary_file: Path, scope: str, stem: Path) -> None:
     Raises:
         DataError: the summary is missing or damaged.
     """
-    values = rates_of(Cells(read_summary(summary_file), outline, scope))
+    summary = read_summary(summary_file)
+    values = rates_of(Cells(summary, outline, scope))
     rows = [
         (
             row_title(outline, row),
@@ -61,7 +62,7 @@ def write(outline: Outline, summary_file: Path, scope: str, stem: Path) -> None:
         "accuracy of the row's best rate less this one's, draws paired; the best is chosen by the "
         "same values, so its lead is on the high side. Probability: in %, that the rate is the "
         "most resistant of its row. Front: no other rate of the row is better in one of the two "
-        f"and at least as good in the other. {covers(outline)}"
+        f"and at least as good in the other. {covers(outline, summary)}"
     )
     headings = (
         "Cell",

@@ -87,7 +87,7 @@ def write(outline: Outline, summary_file: Path, stem: Path) -> None:
         "The paper's claims on this study. Every statistic is in points and is above zero where "
         "the claim holds; in brackets its 95 % interval, for all comparisons of a claim at once. "
         "Holds: the interval is above zero; fails: below; undecided: it holds zero, or there is no "
-        f"interval. The CSV says what each statistic is. {covers(outline)}"
+        f"interval. The CSV says what each statistic is. {covers(outline, table)}"
     )
     headings = ("Claim", "Scope", "Where", "Verdict", "Statistic")
     write_listing(stem, in_percent(values, _NUMBERS), caption, headings, rows, "plplp")

@@ -46,7 +46,8 @@ def write(outline: Outline, summary_file: Path, scope: str, stem: Path) -> None:
     Raises:
         DataError: the summary is missing or damaged.
     """
-    values = compare(Cells(read_summary(summary_file), outline, scope))
+    table = read_summary(summary_file)
+    values = compare(Cells(table, outline, scope))
     rows = []
     for source, group in values.groupby("source", sort=False):
         for row in records(group):
@@ -60,7 +61,7 @@ def write(outline: Outline, summary_file: Path, scope: str, stem: Path) -> None:
         f"The paper's values and the study's in %, noise scope '{scope}', ±: half of the 95 % "
         "interval. Agrees: the paper's value, which is of one training, lies in the 95 % interval "
         "for one further training where there are several seeds, and in the interval over draws "
-        f"where there is one. {covers(outline)}"
+        f"where there is one. {covers(outline, table)}"
     )
     headings = ("Source", "Cell", "Learning rate", "Paper", "This study", "Difference", "Agrees")
     write_listing(stem, in_percent(values, _NUMBERS), caption, headings, rows, "lprrrrl")
@@ -107,7 +108,7 @@ def write_readings(outline: Outline, summary_file: Path, stem: Path) -> None:
         "root mean square and mean difference (study less paper) in points, with 95 % bootstrap "
         f"intervals over cells from {_FEWEST} cells on. "
         + ("" if values["cells"].any() else "The study has no cell of Table III. ")
-        + covers(outline)
+        + covers(outline, table)
     )
     headings = ("Scope", "Cells", "Rank correlation", "RMSE", "Mean difference")
     write_listing(

@@ -19,7 +19,7 @@ __all__ = ["COLUMNS", "summarise_external"]
 COLUMNS = {
     name: description
     for name, description in STUDY_COLUMNS.items()
-    if name not in ("learning_rate", "seed")
+    if name not in ("learning_rate", "seed", "settled")
 }
 _TEXT = ("dataset", "model", "optimizer", "scope")
 _BY_DRAW = ("draw", "accuracy", "loss", "nonfinite")
@@ -50,7 +50,8 @@ def summarise_external(
     for model, where in models.items():
         folder = Path(where["folder"])
         path = folder / "baseline.h5"
-        baseline = float(read_record(path, "baseline", ["accuracy"])["accuracy"])
+        measured = read_record(path, "baseline", ["accuracy", "prediction"])
+        baseline = float(measured["accuracy"])
         if baseline == 0:
             raise DataError(f"{path}: the baseline accuracy is 0; look at scale, mean and dataset")
         for scope in scopes:
@@ -60,6 +61,7 @@ def summarise_external(
                 values: dict[str, Any] = {name: record[name] for name in _BY_DRAW}
                 values |= {"dataset": where["dataset"], "model": model, "optimizer": "external"}
                 values |= {"scope": scope, "noise_level": level, "baseline_accuracy": baseline}
+                values["test_images"] = len(measured["prediction"])
                 values["normalized_accuracy"] = record["accuracy"] / baseline
                 tables.append(pd.DataFrame(values)[list(COLUMNS)])
     table = pd.concat(tables, ignore_index=True)

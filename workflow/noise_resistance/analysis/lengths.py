@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from noise_resistance.analysis.settling import has_settled, loss_change
 from noise_resistance.storage.files import replace_atomically
 from noise_resistance.storage.hdf5 import Variable, read_record, write_record
 from noise_resistance.storage.provenance import Provenance
 from noise_resistance.study.grid import Evaluation, Training
 from noise_resistance.study.outline import Outline
 
-__all__ = ["COLUMNS", "SETTLED_BELOW", "loss_change", "read_lengths", "summarise_lengths"]
+__all__ = ["COLUMNS", "read_lengths", "summarise_lengths"]
 
 COLUMNS = {
     "dataset": "name of the dataset",
@@ -33,23 +34,7 @@ COLUMNS = {
     "baseline_accuracy": "test accuracy a_o without noise, a fraction",
     "average_normalized_accuracy": "equation (9), mean over the draws, a fraction",
 }
-SETTLED_BELOW = 0.01
 _TEXT = ("dataset", "model", "optimizer", "scope")
-
-
-def loss_change(losses: Sequence[float]) -> float:
-    """Return by which fraction the loss fell over the last tenth of the epochs, at least one.
-
-    Args:
-        losses: one an epoch.
-
-    Returns: NaN for a single epoch; a negative number where the loss rose.
-    """
-    span = max(1, round(len(losses) / 10))
-    if len(losses) <= span:
-        return float("nan")
-    before, after = float(losses[-1 - span]), float(losses[-1])
-    return (before - after) / before
 
 
 def summarise_lengths(
@@ -109,14 +94,13 @@ def _rows(
 
     losses = read(paths.history, training, "history", "loss")
     baseline = float(read(paths.baseline, training, "baseline", "accuracy"))
-    change = loss_change(losses.tolist())
     common = {
         **vars(training),
         "epochs": len(losses),
         "final": int(epochs is None),
         "training_loss": losses[-1],
-        "loss_change": change,
-        "settled": int(abs(change) < SETTLED_BELOW),
+        "loss_change": loss_change(losses.tolist()),
+        "settled": int(has_settled(losses.tolist())),
         "baseline_accuracy": baseline,
     }
     rows = []

@@ -9,6 +9,7 @@ import pandas as pd
 
 from noise_resistance.analysis.labels import MISSING, describe_run, model_title
 from noise_resistance.analysis.markup import Cell, Heading, Table, to_latex, to_markdown
+from noise_resistance.analysis.settling import describe_settling
 from noise_resistance.storage.files import replace_atomically, write_text
 from noise_resistance.study.numbers import format_number
 from noise_resistance.study.optimizers import OPTIMIZERS
@@ -90,6 +91,9 @@ def row_title(outline: Outline, cell: Mapping[str, str]) -> str:
     return ", ".join(parts)
 
 
-def covers(outline: Outline) -> str:
-    """Say for a caption how long and how often, and what intervals cover."""
-    return f"{describe_run(outline)}." + (f" {ONE_SEED}" if len(outline.seeds) == 1 else "")
+def covers(outline: Outline, table: pd.DataFrame) -> str:
+    """Say for a caption how long and how often, what had settled, and what intervals cover."""
+    parts = [f"{describe_run(outline)}.", describe_settling(table)]
+    if len(outline.seeds) == 1:
+        parts.append(ONE_SEED)
+    return " ".join(part for part in parts if part)

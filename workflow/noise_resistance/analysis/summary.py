@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
+from noise_resistance.analysis.settling import has_settled
 from noise_resistance.errors import DataError
 from noise_resistance.storage.files import replace_atomically
 from noise_resistance.storage.hdf5 import Record, Variable, read_record, write_record
@@ -35,6 +36,7 @@ COLUMNS = {
     "nonfinite": "test images whose outputs were not finite; they count as wrong",
     "baseline_accuracy": "test accuracy a_o without noise, a fraction",
     "test_images": "images of the test set; 0 where the baseline is missing",
+    "settled": "1 where the training loss had settled, 0 where not; NaN where no history is there",
     "normalized_accuracy": "a_i / a_o, equation (8) for one draw",
 }
 _BY_DRAW = {"accuracy": "accuracy", "loss": "loss", "nonfinite": "nonfinite"}
@@ -61,7 +63,11 @@ def summarise(
     paths = outline.paths
     baseline_files = {one: paths.fill(paths.baseline, one) for one in outline.trainings}
     noise_files = {one: paths.fill(paths.noise, one) for one in outline.evaluations}
+    history_files = {one: paths.fill(paths.history, one) for one in outline.trainings}
     baselines = _read(_baseline, baseline_files, incomplete)
+    histories = _read(
+        lambda path: read_record(path, "history", ["loss"]), history_files, incomplete
+    )
     draws = _read(lambda path: _draws(path, outline.draws), noise_files, incomplete)
     if not draws:
         raise DataError(
@@ -70,7 +76,10 @@ def summarise(
         )
     _check_same_code(baselines.values())
     _check_same_code(draws.values())
-    variables = _variables(outline, baselines, draws)
+    settled = {
+        one: float(has_settled(record["loss"].tolist())) for one, record in histories.items()
+    }
+    variables = _variables(outline, baselines, settled, draws)
     write_record(hdf5, "summary", variables, provenance.attributes({"outline": outline.to_json()}))
     with replace_atomically(csv) as temporary:
         read_summary(hdf5).to_csv(temporary, index=False)
@@ -136,7 +145,10 @@ def _draws(path: str, expected: int) -> Record:
 
 
 def _variables(
-    outline: Outline, baselines: Mapping[Training, Record], draws: Mapping[Evaluation, Record]
+    outline: Outline,
+    baselines: Mapping[Training, Record],
+    settled: Mapping[Training, float],
+    draws: Mapping[Evaluation, Record],
 ) -> Mapping[str, Variable]:
     evaluations = outline.evaluations
     of_training = {
@@ -150,6 +162,7 @@ def _variables(
         "scope": [one.scope for one in evaluations],
         "noise_level": [one.noise_level for one in evaluations],
         "baseline_accuracy": [measured.get(one.training, np.nan) for one in evaluations],
+        "settled": [settled.get(one.training, np.nan) for one in evaluations],
         "test_images": [images.get(one.training, 0) for one in evaluations],
     }
     hole = np.full(outline.draws, np.nan)

@@ -20,6 +20,7 @@ from noise_resistance.analysis.labels import (
     scope_of,
 )
 from noise_resistance.analysis.markup import Cell, Heading, Table, to_latex, to_markdown
+from noise_resistance.analysis.settling import describe_settling
 from noise_resistance.analysis.statistics import (
     TRAINING_CELL,
     average_normalized_accuracy,
@@ -115,6 +116,7 @@ def write_table2(outline: Outline, summary_file: Path, stem: Path) -> None:
         [
             "Baseline accuracy in %: test accuracy without noise, by model, dataset and",
             f"learning rate. {describe_run(outline, draws=False)}.",
+            *_settling(summary),
             _about(interval) if interval else "One seed, so no interval.",
         ]
     )
@@ -153,6 +155,7 @@ def write_table3(outline: Outline, summary_file: Path, scope: str, stem: Path) -
         [
             f"Average normalized accuracy in % (equation 9), noise scope '{scope}': mean over the",
             f"noise form factors {levels}. {describe_run(outline)}.",
+            *_settling(summary),
             _about(interval) if interval else "One seed and one draw, so no interval.",
             "Bold: the best learning rate of a row, for each dataset; what is at chance is none.",
         ]
@@ -162,6 +165,11 @@ def write_table3(outline: Outline, summary_file: Path, scope: str, stem: Path) -
         _percent(values),
         _wide("III", stem.name, caption, outline, experiment, values, bold=True),
     )
+
+
+def _settling(summary: pd.DataFrame) -> list[str]:
+    said = describe_settling(summary)
+    return [said] if said else []
 
 
 def _about(interval: str) -> str:

@@ -60,7 +60,7 @@ def write(outline: Outline, summary_file: Path, scope: str, stem: Path) -> None:
         "and standard deviations in points of a single value: between trainings, between draws, "
         "and of a training and a draw together (with one seed it is in that of draws). Test set: "
         "the most that the choice of test images gives, a standard error that no seed or draw "
-        f"makes smaller and that the interval leaves out. {covers(outline)}"
+        f"makes smaller and that the interval leaves out. {covers(outline, table)}"
     )
     headings = (
         "Cell",

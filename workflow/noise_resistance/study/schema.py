@@ -22,6 +22,7 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigurationError: the first thing that is wrong, in one line.
     """
+    config = _with_truth(config)
     validator = _Validator(schema())
     error = jsonschema.exceptions.best_match(validator.iter_errors(config))
     if error is not None:
@@ -59,6 +60,14 @@ _Validator = jsonschema.validators.extend(
         "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
     ),
 )
+
+
+def _with_truth(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Take the text ``true`` for true where a top key wants that: so --config hands it over."""
+    truth = {"true": True, "false": False}
+    switches = [key for key, one in schema()["properties"].items() if one.get("type") == "boolean"]
+    texts = {key: config[key] for key in switches if isinstance(config.get(key), str)}
+    return {**config, **{key: truth.get(text, text) for key, text in texts.items()}}
 
 
 def _with_defaults(schema: Mapping[str, Any], value: Any) -> Any:

@@ -90,6 +90,7 @@ class Engine:
         """
         xla = bool(tf.config.list_physical_devices("GPU")) if xla is None else xla
         self.network = network
+        self.images = len(train.labels)
         model = network.build(seed)
         self.pixel_mean = mean_image(train.images, recipe.subtract_pixel_mean)
         self._recipe, self._seed, self._initial_rate = recipe, seed, learning_rate

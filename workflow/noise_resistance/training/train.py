@@ -133,9 +133,11 @@ def _train_epoch(engine: Engine, epoch: int, request: TrainingRequest, progress:
         seconds=seconds,
     )
     left = (request.recipe.epochs - epoch - 1) * seconds
+    images = engine.images / seconds
     print(
         f"epoch {epoch + 1}/{request.recipe.epochs}: loss {result.loss:.4f}, accuracy "
         f"{100 * result.accuracy:.2f} %, "
-        f"test accuracy {100 * test_accuracy:.2f} %, {seconds:.1f} s, {left / 60:.1f} min left",
+        f"test accuracy {100 * test_accuracy:.2f} %, {seconds:.1f} s, {images:,.0f} images/s, "
+        f"{left / 60:.1f} min left",
         flush=True,
     )

@@ -1,0 +1,85 @@
+"""What the check before a submission says, against programs that answer as Slurm's would.
+
+`tests/cluster` asks a real Slurm the same; here are the answers that one could not be made to give.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from noise_resistance.errors import ClusterError
+from noise_resistance.slurm import Submission, check_slurm
+
+TRAIN = Submission("train", ("--gpus=1", "--time=300"))
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A healthy cluster with accounts; its default partition allows four hours."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    answers(tmp_path, "sbatch", "exit 0")
+    answers(tmp_path, "sacct", "exit 0")
+    answers(tmp_path, "squeue", "exit 0")
+    answers(tmp_path, "sinfo", "echo 'short*|4:00:00'; echo 'long|2-00:00:00'; echo 'any|infinite'")
+    answers(
+        tmp_path,
+        "scontrol",
+        '[ "$1" = ping ] && echo "Slurmctld(primary) at host is UP" || echo "MinJobAge = 300 sec"',
+    )
+    return tmp_path
+
+
+def answers(folder: Path, program: str, script: str) -> None:
+    path = folder / program
+    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
+def refusal(submission: Submission = TRAIN, status_command: str = "sacct", wait: int = 40) -> str:
+    with pytest.raises(ClusterError) as caught:
+        check_slurm([submission], status_command, wait)
+    return str(caught.value)
+
+
+def test_a_healthy_cluster_is_no_reason_to_stop(programs: Path) -> None:
+    check_slurm([Submission("train", ("--gpus=1", "--time=240"))], "sacct", 40)
+    check_slurm([Submission("train", ("--partition=long", "--time=2880"))], "squeue", 100)
+    check_slurm([Submission("train", ("--partition=any", "--time=99999"))], "sacct", 40)
+
+
+def test_a_controller_that_is_down_is_named(programs: Path) -> None:
+    answers(programs, "scontrol", 'echo "Slurmctld(primary) at host is DOWN"; exit 1')
+    assert refusal().startswith("Slurm does not answer (Slurmctld(primary) at host is DOWN)")
+
+
+def test_without_accounts_the_other_command_is_named(programs: Path) -> None:
+    answers(programs, "sacct", 'echo "Slurm accounting storage is disabled" >&2; exit 1')
+    line = refusal()
+    assert "keeps no accounts (Slurm accounting storage is disabled)" in line
+    assert line.endswith("add --slurm-status-command squeue")
+
+
+def test_a_short_memory_of_ended_jobs_is_refused_for_squeue_alone(programs: Path) -> None:
+    line = refusal(status_command="squeue", wait=101)
+    assert "forgets ended jobs after 300 s" in line
+    assert "--slurm-init-seconds-before-status-checks 100" in line
+
+
+@pytest.mark.parametrize(
+    ("partition", "minutes", "limit"),
+    [("", 241, 240), ("short", 241, 240), ("long", 2881, 2880), ("short,long", 2881, 2880)],
+)
+def test_a_job_longer_than_its_partition_allows_is_refused(
+    programs: Path, partition: str, minutes: int, limit: int
+) -> None:
+    options = (f"--time={minutes}", *([f"--partition={partition}"] if partition else []))
+    line = refusal(Submission("train", options))
+    assert f"ask for {minutes} minutes and the partition allows {limit}" in line
+    assert "longest_job" in line
+
+
+def test_slurm_s_own_reason_is_passed_on(programs: Path) -> None:
+    answers(programs, "sbatch", 'echo "allocation failure: no such thing" >&2; exit 1')
+    line = refusal()
+    assert "rule train, which ask for --gpus=1 --time=300" in line
+    assert "allocation failure: no such thing" in line
