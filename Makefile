@@ -20,7 +20,7 @@ dev = PATH="$(CURDIR)/.venv-dev/bin:$$PATH" .venv-dev/bin
 # Packages of the caller's own must not shadow those of the environments.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help demo study dry-run plan test test-faults test-report lint format bench reference environment environment-dev lock clean
+.PHONY: help demo study dry-run plan test test-faults test-report lint format bench bench-growth reference environment environment-dev lock clean
 
 help: ## List the targets (the default)
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -28,7 +28,7 @@ help: ## List the targets (the default)
 	@echo "  HARDWARE=gpu    use an NVIDIA GPU (demo, study, dry-run, environment)"
 	@echo "  CORES=N         use N cores instead of all (demo, study, dry-run)"
 	@echo "  CONFIG=FILE     use FILE instead of config/config.yaml (study, dry-run, plan)"
-	@echo "  ARGS='...'      add arguments to the command (demo, study, dry-run, plan, test, bench)"
+	@echo "  ARGS='...'      add arguments to the command (demo, study, dry-run, plan, test, bench, bench-growth)"
 	@echo "  PYTHON=PATH     make the environment with this Python (3.11, 3.12 or 3.13)"
 
 demo: environment ## Run the study in small, on data that comes with the installation: results/demo/
@@ -67,6 +67,11 @@ format: environment-dev ## Format the code, and mend what ruff can mend by itsel
 
 bench: environment-dev ## Measure speed beside plain Keras: results/benchmarks/ (20 minutes; ARGS=--quick: 8)
 	$(dev)/python tests/benchmarks/bench.py $(ARGS)
+
+bench-growth: environment-dev ## Measure planning and gathering by a study's size: results/benchmarks/ (20 minutes; ARGS=--quick: 4)
+	$(dev)/python tests/benchmarks/growth.py $(ARGS)
+	PYTHONPATH=workflow $(dev)/python tests/benchmarks/study_schedule.py
+	PYTHONPATH=workflow $(dev)/python tests/benchmarks/growth_figure.py
 
 reference: environment-dev ## Write config/README.md from the schema
 	$(dev)/noise-resistance configuration-reference > config/README.md.new

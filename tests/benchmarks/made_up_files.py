@@ -49,17 +49,18 @@ def write_files(study: Study, part: int = 0, parts: int = 1) -> None:
     noise.Evaluator = MadeUpEvaluator  # type: ignore[misc,assignment]
     baseline.evaluate_weights = lambda trained, precision: trained.outcome  # type: ignore[assignment]
     paths = study.paths
+    if part == 0:
+        write_datasets(study)
     trainings = study.trainings[part::parts]
     by_training: dict[Training, list[Evaluation]] = {one: [] for one in trainings}
     for evaluation in study.evaluations:
         if evaluation.training in by_training:
             by_training[evaluation.training].append(evaluation)
-    stand_in = {"x": Variable((), np.float64(0.5), "stands in for a training's arrays")}
     for training, evaluations in by_training.items():
         parameters = study.request(training).parameters()
         attributes = Provenance(fingerprint("train")).attributes(parameters)
         for template, kind in ((paths.weights, "weights"), (paths.optimizer, "optimizer")):
-            write_record(paths.fill(template, training), kind, stand_in, attributes)
+            write_record(paths.fill(template, training), kind, {"x": stand_in()}, attributes)
         history = history_of(study.recipe.epochs).variables()
         write_record(paths.fill(paths.history, training), "history", history, attributes)
         model = MadeUpModel(training, study.catalogue[training.dataset].classes)
@@ -81,6 +82,23 @@ def write_files(study: Study, part: int = 0, parts: int = 1) -> None:
                 Provenance(fingerprint("evaluate_noise")),
                 about,
             )
+
+
+def write_datasets(study: Study) -> None:
+    """Write stand-ins for archives and prepared datasets, so that planning finds them."""
+    for name in study.outline.datasets:
+        dataset = study.catalogue[name]
+        for archive in dataset.archives:
+            path = Path(study.paths.archive.format(dataset=name, archive=archive.name))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"an archive")
+        attributes = Provenance(fingerprint("prepare_dataset")).attributes(dataset.identity())
+        path = Path(study.paths.dataset.format(dataset=name))
+        write_record(path, "dataset", {"x": stand_in()}, attributes)
+
+
+def stand_in() -> Variable:
+    return Variable((), np.float64(0.5), "stands in for arrays")
 
 
 class MadeUpModel:
