@@ -20,7 +20,7 @@ dev = PATH="$(CURDIR)/.venv-dev/bin:$$PATH" .venv-dev/bin
 # Packages of the caller's own must not shadow those of the environments.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help demo study dry-run plan test test-faults test-cluster test-report lint format bench \
+.PHONY: help demo study dry-run plan test test-faults test-cluster test-report lint format bench bench-growth \
 	reference environment environment-dev environment-slurm lock clean
 
 help: ## List the targets (the default)
@@ -29,7 +29,7 @@ help: ## List the targets (the default)
 	@echo "  HARDWARE=gpu    use an NVIDIA GPU (demo, study, dry-run, environment)"
 	@echo "  CORES=N         use N cores instead of all (demo, study, dry-run)"
 	@echo "  CONFIG=FILE     use FILE instead of config/config.yaml (study, dry-run, plan)"
-	@echo "  ARGS='...'      add arguments to the command (demo, study, dry-run, plan, test, bench)"
+	@echo "  ARGS='...'      add arguments to the command (demo, study, dry-run, plan, test, bench, bench-growth)"
 	@echo "  PYTHON=PATH     make the environment with this Python (3.11, 3.12 or 3.13)"
 
 # A display of what runs and how far it is, where somebody looks.
@@ -74,6 +74,11 @@ format: environment-dev ## Format the code, and mend what ruff can mend by itsel
 
 bench: environment-dev ## Measure speed beside plain Keras: results/benchmarks/ (20 minutes; ARGS=--quick: 8)
 	$(dev)/python tests/benchmarks/bench.py $(ARGS)
+
+bench-growth: environment-dev ## Measure planning and gathering by a study's size: results/benchmarks/ (20 minutes; ARGS=--quick: 4)
+	$(dev)/python tests/benchmarks/growth.py $(ARGS)
+	PYTHONPATH=workflow $(dev)/python tests/benchmarks/study_schedule.py
+	PYTHONPATH=workflow $(dev)/python tests/benchmarks/growth_figure.py
 
 reference: environment-dev ## Write config/README.md from the schema
 	$(dev)/noise-resistance configuration-reference > config/README.md.new

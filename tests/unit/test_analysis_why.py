@@ -36,7 +36,10 @@ def _noise(path, accuracies):
 
 
 def _baseline(path, accuracy):
-    variables = {"accuracy": Variable((), accuracy, "accuracy")}
+    variables = {
+        "accuracy": Variable((), accuracy, "accuracy"),
+        "prediction": Variable(("test_image",), np.zeros(1000, np.int64), "class"),
+    }
     write_record(path, "baseline", variables, PROVENANCE.attributes({}))
 
 

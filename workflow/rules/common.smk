@@ -170,7 +170,33 @@ def dataset_for_diagnostics(wildcards):
     return dataset_unless_current(wildcards, made, "diagnostics", "diagnose", values)
 
 
-def snapshot_files(template, cells):
+# Every job on a cluster starts Snakemake anew and reads the rules. So what grows with the study is a
+# function: only the process that plans all jobs, or one that runs this rule's, makes the list.
+
+
+def training_files(template):
+    return lambda wildcards: [paths.fill(template, one) for one in study.trainings]
+
+
+def evaluation_files():
+    return lambda wildcards: [paths.fill(paths.noise, one) for one in study.evaluations]
+
+
+def layer_files():
+    return lambda wildcards: [paths.fill(paths.noise, one) for one in study.layer_evaluations]
+
+
+def snapshot_training_files(template):
+    return lambda wildcards: _of_snapshots(template, study.trainings)
+
+
+def snapshot_evaluation_files():
+    return lambda wildcards: _of_snapshots(paths.noise, study.evaluations)
+
+
+def _of_snapshots(template, cells):
+    if not study.snapshots:
+        return []
     filled = [
         paths.fill(of_snapshot(template).replace("{epoch}", "{{epoch}}"), one) for one in cells
     ]
@@ -179,19 +205,13 @@ def snapshot_files(template, cells):
 
 def there(files):
     # Of an incomplete study, what a failed job left out is a hole that summary and tables name.
-    return [one for one in files if os.path.exists(one)] if study.incomplete else files
+    return lambda wildcards: [
+        one for one in files(wildcards) if not study.incomplete or os.path.exists(one)
+    ]
 
 
 def whys():
     return [] if study.incomplete else why_stems(study)
-
-
-def training_files(template):
-    return [paths.fill(template, training) for training in study.trainings]
-
-
-def evaluation_files():
-    return [paths.fill(paths.noise, evaluation) for evaluation in study.evaluations]
 
 
 def dataset_files():

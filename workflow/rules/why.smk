@@ -61,8 +61,8 @@ rule summarise_lengths:
         training_files(paths.history),
         training_files(paths.baseline),
         evaluation_files(),
-        snapshot_files(paths.baseline, study.trainings),
-        snapshot_files(paths.noise, study.evaluations),
+        snapshot_training_files(paths.baseline),
+        snapshot_evaluation_files(),
     output:
         csv=f"{paths.lengths}.csv",
         hdf5=f"{paths.lengths}.h5",
@@ -161,7 +161,7 @@ rule why_figure:
 rule summarise_layers:
     input:
         training_files(paths.baseline),
-        [paths.fill(paths.noise, one) for one in study.layer_evaluations],
+        layer_files(),
     output:
         csv=f"{paths.layers}.csv",
         hdf5=f"{paths.layers}.h5",

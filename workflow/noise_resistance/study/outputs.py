@@ -55,9 +55,9 @@ def why_stems(study: Study) -> list[str]:
     ``length-<scope>`` where the study keeps snapshots, ``why-<scope>`` where it has diagnostics,
     ``layers-<model>`` where it sweeps layers.
     """
-    scopes = list(dict.fromkeys(one.scope for one in study.evaluations))
+    scopes = list(dict.fromkeys(scope for one in study.experiments for scope in one.scopes))
     lengths = [f"length-{scope}" for scope in scopes] if study.snapshots else []
     reasons = [f"why-{scope}" for scope in scopes] if study.diagnostics.images else []
-    models = list(dict.fromkeys(one.model for one in study.trainings))
+    models = list(dict.fromkeys(model for one in study.experiments for model in one.models))
     layers = [f"layers-{model}" for model in models] if study.layer_sweep.levels else []
     return lengths + reasons + layers

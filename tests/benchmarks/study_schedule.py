@@ -1,0 +1,182 @@
+"""How long a study takes on 1 to 512 GPUs, and what limits it: simulated from job times.
+
+python tests/benchmarks/study_schedule.py [--benchmarks results/STUDY/benchmarks]
+    [--configfile FILE] [--gpu-images-per-second 2230] [--output results/benchmarks]
+
+Without benchmark records the job times are an assumption: a GPU of 2017 trains ResNet20 at 2,230
+images a second, so that the default study takes its 170 GPU hours a seed. With them they are the
+medians of a study's own finished jobs.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from bench import ROOT
+from schedule import Bounds, Job, bounds, list_schedule
+
+from noise_resistance.analysis.plan import Job as PlannedJob
+from noise_resistance.analysis.plan import estimate
+from noise_resistance.study.architectures import depth_of
+from noise_resistance.study.configuration import Study, load
+from noise_resistance.study.grid import Training
+from noise_resistance.study.paths import wildcards
+
+GPUS = (1, 8, 64, 512)
+SEEDS = (1, 100)
+OVERHEAD = 5.0  # seconds a submission, as measured on Slurm: two starts of Snakemake
+# Of the default study: CIFAR's training and test images.
+TRAINING_IMAGES, TEST_IMAGES = 50_000, 10_000
+FORWARD = 3  # a forward pass is a third of a training step
+START_UP = 5  # seconds until a process computes: importing TensorFlow
+# A second of `summarise` per evaluation, of docs/growth.csv.
+SUMMARISE = 0.0018
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Seconds of the jobs of one training."""
+
+    train: float
+    baseline: float
+    noise: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--benchmarks", type=Path, help="benchmark records of a study; none: the assumption"
+    )
+    parser.add_argument("--configfile", type=Path, default=ROOT / "config/config.yaml")
+    parser.add_argument(
+        "--gpu-images-per-second",
+        type=float,
+        default=2230,
+        help="training speed of ResNet20 that is assumed, not measured",
+    )
+    parser.add_argument("--output", type=Path, default=ROOT / "results" / "benchmarks")
+    arguments = parser.parse_args()
+    study = load_study(arguments.configfile)
+    if arguments.benchmarks:
+        seconds_of = measured(arguments.benchmarks)
+    else:
+        seconds_of = assumed(study, arguments.gpu_images_per_second)
+    table = simulate(study, seconds_of)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    table.to_csv(arguments.output / "schedule.csv", index=False)
+    print(by_model(study, seconds_of).to_string(index=False))
+    print(table.to_string(index=False))
+
+
+def load_study(file: Path) -> Study:
+    values: dict[str, object] = {}
+    for path in (ROOT / "config/datasets.yaml", ROOT / "config/config.yaml", file):
+        values |= yaml.safe_load(path.read_text(encoding="utf-8"))
+    return load(values)
+
+
+def assumed(study: Study, images_per_second: float) -> Callable[[Training], Seconds]:
+    """Job times by arithmetic: in proportion to depth, epochs, draws and images."""
+
+    def seconds_of(training: Training) -> Seconds:
+        second = images_per_second * 20 / depth_of(training.model)
+        one_pass = TEST_IMAGES / (FORWARD * second)
+        return Seconds(
+            train=START_UP + study.recipe.epochs * TRAINING_IMAGES / second,
+            baseline=START_UP + one_pass,
+            # Before the draws each evaluation checks that no noise gives the baseline: two passes.
+            noise=START_UP + (study.noise.draws + 2) * one_pass,
+        )
+
+    return seconds_of
+
+
+def measured(folder: Path) -> Callable[[Training], Seconds]:
+    """Job times from the medians of a study's finished jobs, as `plan` estimates them."""
+    known: dict[tuple[str, str, str], float] = {}
+
+    def seconds(rule: str, training: Training) -> float:
+        key = (rule, training.dataset, training.model)
+        if key not in known:
+            one = estimate([PlannedJob(rule, wildcards(training), "", ("",))], folder, {})
+            if rule not in one.seconds:
+                sys.exit(
+                    f"{folder}: no record of {rule} on {training.dataset}; name with --configfile "
+                    "the configuration of the study that the records are of"
+                )
+            known[key] = one.seconds[rule]
+        return known[key]
+
+    return lambda training: Seconds(
+        *(seconds(rule, training) for rule in ("train", "evaluate_baseline", "evaluate_noise"))
+    )
+
+
+def jobs_of(
+    study: Study, seconds_of: Callable[[Training], Seconds], copies: int, bundled: bool
+) -> list[Job]:
+    """Return a study's submissions: trainings as the study lists them, evaluations behind.
+
+    Args:
+        study: with one seed.
+        seconds_of: the job times of a training.
+        copies: how many seeds there are.
+        bundled: whether all evaluations of a model are one submission.
+    """
+    noisy: dict[Training, int] = dict.fromkeys(study.trainings, 0)
+    for evaluation in study.evaluations:
+        noisy[evaluation.training] += 1
+    trainings = [one for one in noisy for _ in range(copies)]
+    jobs = [Job(seconds_of(one).train) for one in trainings]
+    for index, training in enumerate(trainings):
+        each = [seconds_of(training).baseline] + [seconds_of(training).noise] * noisy[training]
+        jobs += [Job(one, (index,)) for one in ([sum(each)] if bundled else each)]
+    after = tuple(range(len(trainings), len(jobs)))
+    return [*jobs, Job(SUMMARISE * copies * len(study.evaluations), after, gpu=False)]
+
+
+def simulate(study: Study, seconds_of: Callable[[Training], Seconds]) -> pd.DataFrame:
+    rows: list[Mapping[str, object]] = []
+    for seeds in SEEDS:
+        for bundled in (False, True):
+            jobs = jobs_of(study, seconds_of, seeds, bundled)
+            for gpus in GPUS:
+                schedule = list_schedule(jobs, gpus, OVERHEAD)
+                limit = bounds(jobs, gpus, OVERHEAD)
+                work = sum(job.seconds for job in jobs if job.gpu)
+                rows.append(
+                    {
+                        "seeds": seeds,
+                        "bundled": bundled,
+                        "submissions": sum(job.gpu for job in jobs),
+                        "gpus": gpus,
+                        "hours": round(schedule.seconds / 3600, 3),
+                        "hours_of_work_per_gpu": round(limit.work / 3600, 3),
+                        "hours_of_overhead_per_gpu": round(limit.overhead / 3600, 3),
+                        "hours_of_longest_chain": round(limit.chain / 3600, 3),
+                        "gpu_use": round(work / (gpus * schedule.seconds), 3),
+                        "limited_by": limited_by(limit, gpus, seeds * len(study.trainings)),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def limited_by(limit: Bounds, gpus: int, trainings: int) -> str:
+    if limit.chain > limit.work + limit.overhead:
+        few = "fewer trainings than GPUs" if trainings < gpus else "uneven trainings"
+        return f"longest training ({few})"
+    return "number of GPUs"
+
+
+def by_model(study: Study, seconds_of: Callable[[Training], Seconds]) -> pd.DataFrame:
+    cells = {(one.dataset, one.model): seconds_of(one) for one in study.trainings}
+    rows = [{"dataset": key[0], "model": key[1], **vars(one)} for key, one in cells.items()]
+    return pd.DataFrame(rows).round(1)
+
+
+if __name__ == "__main__":
+    main()
