@@ -66,7 +66,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, float
 
 def test_the_dataset_of_the_page_is_prepared(extended: tuple[Workspace, float]) -> None:
     with h5py.File(extended[0].folder / "results/datasets/bars.h5") as file:
-        assert file["train_images"].shape == (640, 12, 12, 1)
+        assert file["train_images"].shape == (1920, 12, 12, 1)
         assert np.bincount(file["test_labels"][:]).tolist() == [40, 40, 40, 40]
 
 
