@@ -4,8 +4,8 @@ python tests/benchmarks/growth.py [--quick] [--folder FOLDER] [--output results/
 
 One shape of study (2 datasets, ResNet20, 5 learning rates, 5 noise levels, 2 scopes: 100
 evaluations a seed) with 1, 10, 100 and 1,000 seeds. The files are made by the workflow's own
-writers from made-up accuracies (`made_up_files.py`). Time on GPUs is simulated
-(`study_schedule.py`).
+writers from made-up accuracies (`made_up_files.py`). `study_schedule.py` simulates
+the time on GPUs.
 """
 
 import argparse

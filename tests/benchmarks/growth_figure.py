@@ -58,11 +58,11 @@ def draw_growth(growth: pd.DataFrame, axes: Axes) -> None:
     low = end / 60
     axes.plot([largest / 60, largest], [low, end], color="0.6", linestyle=":", zorder=1)
     axes.annotate(
-        "in proportion",
-        (largest / 12, end / 12),
-        xytext=(-3, 3),
+        "in proportion\nto the study",
+        (largest / 25, end / 25),
+        xytext=(8, -6),
         textcoords="offset points",
-        ha="right",
+        va="top",
         color="0.35",
     )
     axes.set(xscale="log", yscale="log", xlabel="evaluations", ylabel="processor seconds")
@@ -100,7 +100,7 @@ def draw_schedule(schedule: pd.DataFrame, axes: Axes) -> None:
     gpus = sorted(schedule["gpus"].unique())
     axes.set_xticks(gpus, labels=[str(one) for one in gpus])
     axes.minorticks_off()
-    axes.set_title("Simulated: the default study, job times assumed", loc="left")
+    axes.set_title("Simulated from assumed GPU speed: the study", loc="left")
     axes.set_ylim(1.5, schedule["hours"].max() * 40)
     axes.legend(loc="upper right")
 

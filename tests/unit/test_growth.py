@@ -1,8 +1,13 @@
 """The schedule's arithmetic on cases worked by hand, and the committed measurements."""
 
+from pathlib import Path
+
+import pandas as pd
 import pytest
 
 from benchmarks.schedule import Bounds, Job, bounds, list_schedule
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_one_gpu_does_one_job_after_the_other_and_pays_for_each_submission() -> None:
@@ -84,3 +89,11 @@ def test_a_job_that_waits_for_one_behind_it_is_refused() -> None:
 
 def test_no_jobs_take_no_time() -> None:
     assert list_schedule([], gpus=3, overhead=5).seconds == 0
+
+
+def test_the_recorded_cost_of_a_study_grows_no_faster_than_its_work() -> None:
+    table = pd.read_csv(ROOT / "docs/growth.csv")
+    for measurement in ("plan, nothing made: processor", "summarise: processor"):
+        seconds = table[table["measurement"] == measurement].set_index("evaluations")["value"]
+        assert set(seconds.index) == {100, 1_000, 10_000, 100_000}
+        assert seconds[100_000] <= 10 * 1.1 * seconds[10_000]
