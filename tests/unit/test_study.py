@@ -50,6 +50,12 @@ def changed(config: dict[str, Any], **sections: dict[str, Any]) -> dict[str, Any
     return {**config, **{key: {**config.get(key, {}), **one} for key, one in sections.items()}}
 
 
+def test_a_configuration_that_is_no_mapping_is_refused_in_one_line() -> None:
+    for config in (None, [], "study: mine", 3):
+        with pytest.raises(ConfigurationError, match="keys with values"):
+            load(config)  # type: ignore[arg-type]
+
+
 def test_a_switch_may_be_text_as_the_command_line_hands_it_over() -> None:
     assert load({**PAPER, "incomplete": "true"}).incomplete is True
     assert load({**PAPER, "incomplete": "false"}).incomplete is False

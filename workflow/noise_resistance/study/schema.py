@@ -64,6 +64,8 @@ _Validator = jsonschema.validators.extend(
 
 def _with_truth(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Take the text ``true`` for true where a top key wants that: so --config hands it over."""
+    if not isinstance(config, Mapping):
+        return config
     truth = {"true": True, "false": False}
     switches = [key for key, one in schema()["properties"].items() if one.get("type") == "boolean"]
     texts = {key: config[key] for key in switches if isinstance(config.get(key), str)}
