@@ -62,7 +62,7 @@ _Validator = jsonschema.validators.extend(
 )
 
 
-def _with_truth(config: Mapping[str, Any]) -> Mapping[str, Any]:
+def _with_truth(config: Any) -> Any:
     """Take the text ``true`` for true where a top key wants that: so --config hands it over."""
     if not isinstance(config, Mapping):
         return config
