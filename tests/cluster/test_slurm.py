@@ -176,6 +176,8 @@ def test_ctrl_c_cancels_what_runs_and_what_is_queued(
         ((*PROFILE, "--set-resources", "train:gpu=3"), "which ask for --gpus=3"),
         ((*PROFILE, "--set-resources", "train:runtime=500"), "the partition allows 120"),
         ((*PROFILE, "--set-resources", "train:mem_mb=900000"), "which ask for --gpus=1"),
+        ((*PROFILE, "--default-resources", "gres='gpu:1:2:3'"), "Invalid GRES format: gpu:1:2:3"),
+        ((*PROFILE, "--default-resources", "slurm_extra='--mem=3'"), "'slurm_extra' parameter"),
         (
             (*PROFILE, "--slurm-init-seconds-before-status-checks=2000"),
             "forgets ended jobs after 3600 s",

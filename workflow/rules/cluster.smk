@@ -1,5 +1,7 @@
 # Before the first submission to Slurm: what would make it fail, or wait for ever without a word.
 
+from snakemake.exceptions import WorkflowError
+
 from noise_resistance.errors import ClusterError
 from noise_resistance.slurm import Submission, check_slurm
 
@@ -16,10 +18,24 @@ SBATCH_OPTIONS = {
 }
 
 
+def check_options(job):
+    # What the plugin itself refuses: of bundled jobs it would say nothing, and wait for ever.
+    from snakemake_executor_plugin_slurm.utils import set_gres_string
+    from snakemake_executor_plugin_slurm.validation import validate_slurm_extra
+
+    try:
+        set_gres_string(job)
+        validate_slurm_extra(job)
+    except WorkflowError as error:
+        said = " ".join(str(error).split())
+        raise ClusterError(f"the resources of rule {job.rule.name} cannot be submitted: {said}")
+
+
 def submissions(dag):
     # Bundled jobs are asked for as one.
     for job in dag.needrun_jobs():
         if not workflow.is_local(job.rule):
+            check_options(job)
             resources = (dag.get_job_group(job) or job).resources
             options = [
                 f"{option}={resources[name]}"
