@@ -7,13 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from noise_resistance.analysis import best_rate, claims, comparison, uncertainty
+from noise_resistance.analysis.figures import learning_rate, optimizer, tradeoff
 from noise_resistance.analysis.flags import missing_files
 from noise_resistance.analysis.summary import read_summary, summarise
 from noise_resistance.analysis.tables import write_table2, write_table3
 from noise_resistance.errors import DataError
 from noise_resistance.storage.hdf5 import Variable, read_record, write_record
 from noise_resistance.storage.provenance import Provenance
+from noise_resistance.study.grid import Evaluation, Training
 from synthetic_study import PROVENANCE, SyntheticStudy, outline_of, write_study
+
+TABLES = ("uncertainty", "best_rate", "comparison")
 
 
 @pytest.fixture
@@ -155,3 +160,55 @@ def test_tables_flag_a_training_that_ended_at_chance_and_never_print_it_bold(
     assert "**" not in row[2]
     assert "**" in row[3]
     assert r"$^\dagger$" in latex
+
+
+def test_figures_and_tables_of_an_incomplete_study_are_made_of_what_there_is(
+    tmp_path: Path,
+) -> None:
+    study = write_study(tmp_path, outline_of(models=1, rates=3, datasets=1, optimizers=3))
+    outline, paths = study.outline, study.outline.paths
+    # One training is lost in each experiment, and one noise level of another.
+    for lost in (
+        Training("digits", "resnet8", "adam", 0.00075, 1),
+        Training("digits", "resnet8", "sgd", 0.0005, 1),
+        Training("digits", "resnet8", "adam", 0.00001, 1),
+    ):
+        study.file(paths.baseline, lost).unlink()
+        for one in outline.evaluations:
+            if one.training == lost:
+                study.file(paths.noise, one).unlink()
+    alone = Training("digits", "resnet8", "adam", 0.0005, 1)
+    study.file(paths.noise, Evaluation(alone, "kernels", 0.2)).unlink()
+    with contextlib.chdir(tmp_path):
+        summary = Path("s.h5")
+        summarise(outline, Path("s.csv"), summary, PROVENANCE, incomplete=True)
+        learning_rate.draw(outline, summary, "kernels", "digits", Path("figure1"))
+        optimizer.draw(outline, summary, "kernels", Path("figure3"))
+        tradeoff.draw(outline, summary, "kernels", Path("figure4"))
+        for write in (uncertainty.write, best_rate.write, comparison.write):
+            write(outline, summary, "kernels", Path(write.__module__.rpartition(".")[2]))
+        claims.write(outline, summary, Path("claims"))
+        comparison.write_readings(outline, summary, Path("readings"))
+        written = {path.name for path in Path().glob("*.md")}
+        figures = [path.stat().st_size for path in Path().glob("figure?.png")]
+        rates = list(pd.read_csv("uncertainty.csv")["learning_rate"])
+    assert written == {f"{name}.md" for name in (*TABLES, "claims", "readings")}
+    assert len(figures) == 3
+    assert min(figures) > 10_000
+    assert rates == [0.001125]
+
+
+def test_tables_of_a_study_in_which_no_cell_is_complete_say_so(study: SyntheticStudy) -> None:
+    keep = study.outline.evaluations[1]
+    for one in study.outline.evaluations:
+        if one != keep:
+            study.file(study.outline.paths.noise, one).unlink()
+    with contextlib.chdir(study.folder):
+        summary = Path("s.h5")
+        summarise(study.outline, Path("s.csv"), summary, PROVENANCE, incomplete=True)
+        for write in (uncertainty.write, best_rate.write, comparison.write):
+            write(study.outline, summary, "kernels", Path(write.__module__.rpartition(".")[2]))
+        claims.write(study.outline, summary, Path("claims"))
+        learning_rate.draw(study.outline, summary, "kernels", "digits", Path("figure1"))
+        tradeoff.draw(study.outline, summary, "kernels", Path("figure4"))
+        assert all(Path(f"{name}.md").exists() for name in TABLES)

@@ -74,7 +74,8 @@ def write(outline: Outline, summary_file: Path, scope: str, stem: Path) -> None:
         "Front",
     )
     table = in_percent(
-        values.drop(columns="is_likeliest"), [*_VALUES, *_BEHIND, "probability_best"]
+        values.drop(columns="is_likeliest", errors="ignore"),
+        [*_VALUES, *_BEHIND, "probability_best"],
     )
     write_listing(stem, table, caption, headings, rows, "lrrrrrl")
 

@@ -67,7 +67,8 @@ def with_interval(value: float, low: float, high: float) -> Cell:
 
 def in_percent(values: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """Return the table for programs: fractions in percent, learning rates as they are written."""
-    table = values.copy()
+    # A table without a row has no columns yet.
+    table = values.reindex(columns=list(dict.fromkeys([*values.columns, *columns])))
     table[list(columns)] = (100 * table[list(columns)].astype(float)).round(10)
     if "learning_rate" in table:
         table["learning_rate"] = [

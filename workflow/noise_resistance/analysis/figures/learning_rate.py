@@ -111,8 +111,9 @@ def _with_clean_models(normalized: pd.DataFrame) -> pd.DataFrame:
     cell = ["model", "optimizer", "learning_rate"]
     measured = normalized.dropna(subset="value")
     clean = measured.drop_duplicates(cell).assign(noise_level=0.0, value=1.0, low=1.0, high=1.0)
-    evaluated = normalized[normalized["noise_level"] != 0]
-    return pd.concat([clean, evaluated]).sort_values([*cell, "noise_level"])
+    evaluated = measured[measured["noise_level"] != 0]
+    points = pd.concat([clean, evaluated], ignore_index=True)
+    return points.sort_values([*cell, "noise_level"])
 
 
 def _draw_panel(axes: Axes, normalized: pd.DataFrame, rates: Sequence[float]) -> None:
