@@ -28,7 +28,7 @@ def check_options(job):
         validate_slurm_extra(job)
     except WorkflowError as error:
         said = " ".join(str(error).split())
-        raise ClusterError(f"the resources of rule {job.rule.name} cannot be submitted: {said}")
+        raise ClusterError(f"the resources of {job.rule.name} cannot be submitted: {said}")
 
 
 def submissions(dag):
