@@ -38,7 +38,7 @@ MINUTES = 60
 def long_study(**changes: Any) -> dict[str, Any]:
     """Two trainings that last longer than a minute each."""
     config = copy.deepcopy(STUDY) | {"study": "long", **changes}
-    config["training"] = {"epochs": 1500, "schedule": [[1000, 0.1]], "horizontal_flip": False}
+    config["training"] = {"epochs": 1200, "schedule": [[800, 0.1]], "horizontal_flip": False}
     return config
 
 
