@@ -50,7 +50,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, float
     workspace = Workspace.make(tmp_path_factory.mktemp("extending") / "work")
     examples = list(EXAMPLE.finditer(TEXT))
     # Nothing on the page that looks like an example is passed over.
-    assert len(examples) == TEXT.count("\n```python\n") + TEXT.count("\n```yaml\n") >= 14
+    assert len(examples) == TEXT.count("\n```python\n") + TEXT.count("\n```yaml\n") >= 13
     for example in examples:
         apply(workspace.folder, example)
     configuration = workspace.folder / "config/bars.yaml"
