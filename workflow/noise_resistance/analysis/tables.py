@@ -157,7 +157,7 @@ def write_table3(outline: Outline, summary_file: Path, scope: str, stem: Path) -
             f"noise form factors {levels}. {describe_run(outline)}.",
             *_settling(summary),
             _about(interval) if interval else "One seed and one draw, so no interval.",
-            "Bold: the best learning rate of a row, for each dataset; what is at chance is none.",
+            "Bold: the best learning rate of a row, for each dataset, cells at chance left out.",
         ]
     )
     _write(
