@@ -41,7 +41,9 @@ ReturnToService=2
 MinJobAge=3600
 KillWait=5
 AccountingStorageType=accounting_storage/none
-JobAcctGatherType=jobacct_gather/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=1
+JobAcctGatherParams=OverMemoryKill
 JobCompType=jobcomp/none
 SchedulerParameters=batch_sched_delay=0,bf_interval=1
 SelectType=select/cons_tres
@@ -106,6 +108,29 @@ class OneNodeSlurm:
         """Kill the node's daemon; its jobs go on alone."""
         _end(self.folder / "slurmd.pid", signal.SIGKILL)
 
+    def lose_node(self) -> None:
+        """Take the node for dead, as Slurm does with one that no longer answers, and get it back.
+
+        Slurm lets what it requeues wait two minutes; here it starts at once.
+        """
+        lost = [number for number, state, _ in self.jobs() if state == "RUNNING"]
+        host = _output("sinfo", "-hNo", "%N").split()[0]
+        _control("nodename=" + host, "state=down", "reason=test")
+        _wait("requeueing", lambda: all(state != "RUNNING" for _, state, _ in self.jobs()))
+        _control("nodename=" + host, "state=resume")
+        for number in lost:
+            _control("jobid=" + number, "starttime=now")
+
+    def cancel(self, number: str) -> None:
+        """Cancel a job."""
+        subprocess.run(["scancel", number], check=True, timeout=30)
+
+    def lift_limits(self, minutes: int) -> None:
+        """Give all jobs that wait or run so many minutes."""
+        for number, _, _ in self.jobs():
+            # One that ends at this moment needs none.
+            _output("scontrol", "update", f"jobid={number}", f"timelimit={minutes}")
+
     def jobs(self, states: str = "RUNNING,PENDING") -> list[tuple[str, str, str]]:
         """Return (number, state, comment) of each job; the comment names rule and wildcards."""
         lines = _output("squeue", "-h", "-t", states, "-o", "%A|%T|%k").splitlines()
@@ -118,7 +143,7 @@ class OneNodeSlurm:
     def stop(self) -> None:
         """End everything, and take away what was written outside the folder."""
         for number, _, _ in self.jobs():
-            subprocess.run(["scancel", number], check=False, timeout=30)
+            _output("scancel", number)
         deadline = time.monotonic() + 20
         while self.jobs() and time.monotonic() < deadline:
             time.sleep(0.2)
@@ -207,6 +232,10 @@ def _wait(what: str, condition: Callable[[], bool], seconds: float = 30) -> None
         if time.monotonic() > deadline:
             raise RuntimeError(f"{what} does not answer")
         time.sleep(0.1)
+
+
+def _control(*changes: str) -> None:
+    subprocess.run(["scontrol", "update", *changes], check=True, timeout=30)
 
 
 def _output(*command: str) -> str:

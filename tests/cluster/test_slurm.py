@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import PROFILE, OnCluster
@@ -27,7 +29,7 @@ STUDY: dict[str, Any] = {
             "learning_rates": [0.001, 0.002],
         }
     ],
-    "training": {"epochs": 8, "schedule": [[6, 0.1]], "horizontal_flip": False},
+    "training": {"epochs": 8, "schedule": [[6, 0.1]], "horizontal_flip": False, "snapshots": [4]},
     "noise": {"levels": [0.1, 0.2, 0.4], "scopes": ["kernels", "all"], "draws": 2},
     "diagnostics": {"images": 16, "batches": 4},
     "longest_job": 100,
@@ -35,11 +37,20 @@ STUDY: dict[str, Any] = {
 MINUTES = 60
 
 
-def long_study(**changes: Any) -> dict[str, Any]:
-    """Two trainings that last longer than a minute each."""
+def long_study(epochs: int, **changes: Any) -> dict[str, Any]:
+    """A study whose trainings take so many epochs each."""
     config = copy.deepcopy(STUDY) | {"study": "long", **changes}
-    config["training"] = {"epochs": 1200, "schedule": [[800, 0.1]], "horizontal_flip": False}
+    schedule = [[2 * epochs // 3, 0.1]]
+    config["training"] = {"epochs": epochs, "schedule": schedule, "horizontal_flip": False}
     return config
+
+
+def epochs_within(seconds: float, workspace: Workspace) -> int:
+    """Return how many epochs a training does in so many seconds while another one runs."""
+    history = next((workspace.folder / "results").rglob("seed-1/history.h5"))
+    with h5py.File(history) as file:
+        # The first one compiles.
+        return int(seconds / np.median(file["seconds"][1:]))
 
 
 def wait_for(condition: Callable[[], bool], run: OnCluster, seconds: float = 90) -> None:
@@ -86,10 +97,12 @@ def test_all_evaluations_of_a_model_are_one_submission(
     finished: tuple[Workspace, Run, int],
 ) -> None:
     _, run, submitted = finished
-    # A training, its 1 + 3 x 2 evaluations, and its diagnostics: three for each of two trainings.
+    # A training, its 1 + 3 x 2 evaluations and as many of its snapshot, and its diagnostics: three
+    # for each of two trainings.
     assert submitted == 6
     assert len(re.findall(r"has been submitted with SLURM jobid", run.output)) == 6
     assert run.output.count("(Rule: evaluate_noise)") == 12
+    assert run.output.count("(Rule: evaluate_snapshot_noise)") == 12
 
 
 def test_two_trainings_at_once_see_different_gpus(finished: tuple[Workspace, Run, int]) -> None:
@@ -127,27 +140,33 @@ def test_a_training_that_fails_leaves_the_others_whole_and_the_tables_say_what_i
 
 
 @pytest.mark.timeout(900)
-def test_cancelled_late_and_headless_trainings_go_on_and_end_the_same(
-    slurm: OneNodeSlurm, tmp_path: Path
+def test_cancelled_lost_late_and_headless_trainings_go_on_and_end_the_same(
+    slurm: OneNodeSlurm, finished: tuple[Workspace, Run, int], tmp_path: Path
 ) -> None:
-    config = long_study(longest_job=1)
+    # More than the limit of a minute, and no longer than needed.
+    config = long_study(epochs_within(130, finished[0]), longest_job=1)
     local = Workspace.make(tmp_path / "local")
     workspace = Workspace.make(tmp_path / "work")
-    # A busy machine needs more minutes, each of which is an attempt.
-    run = OnCluster(workspace, config, "trainings", *PROFILE, "--retries=12")
+    run = OnCluster(workspace, config, "trainings", *PROFILE, "--retries=6")
     wait_for(lambda: len(checkpoints(workspace)) >= 2, run)
-    # The first is cancelled by hand, the second meets its limit of a minute.
+    # The first is cancelled by hand; the second outlives the node's daemon, and loses its node.
     cancelled, *_ = [number for number, state, _ in slurm.jobs() if state == "RUNNING"]
-    os.system(f"scancel {cancelled}")
+    slurm.cancel(cancelled)
     time.sleep(3)
     slurm.stop_node()
     time.sleep(5)
     slurm.start_node()
-    result = run.end(9 * MINUTES)
+    slurm.lose_node()
+    # Then they meet their limit. Later attempts get longer: each more would take a minute.
+    wait_for(lambda: slurm.jobs("TIMEOUT") != [], run, 3 * MINUTES)
+    deadline = time.monotonic() + 7 * MINUTES
+    while run.process.poll() is None and time.monotonic() < deadline:
+        slurm.lift_limits(30)
+        time.sleep(1)
+    result = run.end(1)
     assert result.status == 0, result.output[-5000:]
-    states = [state for _, state, _ in slurm.jobs("all")]
-    assert "CANCELLED" in states
-    assert "TIMEOUT" in states
+    assert "A training may take up to" in result.output
+    assert slurm.jobs("CANCELLED") != []
     logs = (workspace.folder / "logs/long/train").rglob("*.log")
     resumed = [one for one in logs if "going on after epoch" in one.read_text("utf-8")]
     assert len(resumed) == 2
@@ -155,10 +174,25 @@ def test_cancelled_late_and_headless_trainings_go_on_and_end_the_same(
     assert differences(workspace.folder / "results", local.folder / "results") == []
 
 
+def test_a_job_killed_for_its_memory_is_submitted_again_and_asks_for_more(
+    slurm: OneNodeSlurm, workspace: Workspace
+) -> None:
+    config = copy.deepcopy(STUDY) | {"study": "hungry"}
+    config["experiments"][0]["learning_rates"] = [0.001]
+    memory = "train:mem_mb=4000 if attempt > 1 else 200"
+    failed = len(slurm.jobs("FAILED"))
+    run = OnCluster(workspace, config, "trainings", *PROFILE, "--set-resources", memory)
+    result = run.end(3 * MINUTES)
+    assert result.status == 0, result.output[-5000:]
+    assert len(slurm.jobs("FAILED")) == failed + 1
+    assert "Trying to restart job" in result.output
+    assert "mem_mb=4000" in result.output
+
+
 def test_ctrl_c_cancels_what_runs_and_what_is_queued(
     slurm: OneNodeSlurm, workspace: Workspace
 ) -> None:
-    config = long_study(seeds=[1, 2, 3])
+    config = long_study(100_000, seeds=[1, 2, 3])
     run = OnCluster(workspace, config, "trainings", *PROFILE)
     wait_for(lambda: len(slurm.jobs("PENDING")) >= 2 and len(slurm.jobs("RUNNING")) == 2, run)
     run.interrupt()

@@ -40,6 +40,38 @@ def test_each_attempt_asks_for_as_much_again_up_to_the_longest_job() -> None:
     assert bounded.runtime == 240
 
 
+def test_a_training_ended_by_its_limit_ten_times_asks_for_no_more_memory_than_a_node_has() -> None:
+    first, last = (
+        demand_of(study(longest_job=60), "train", "cifar10", "resnet56", attempt)
+        for attempt in (1, 11)
+    )
+    assert last.mem_mb == 3 * first.mem_mb
+    assert last.runtime == first.runtime == 60
+
+
+def test_a_training_says_how_many_submissions_it_takes() -> None:
+    # 5 + 249 minutes, see above.
+    submissions = [
+        demand_of(study(longest_job=minutes), "train", "cifar10", "resnet20", 1).submissions
+        for minutes in (254, 253, 60)
+    ]
+    assert submissions == [1, 2, 5]
+
+
+def test_later_attempts_of_a_bundle_keep_to_the_longest_job_together() -> None:
+    noise = {"levels": [0.1, 0.2, 0.4], "scopes": ["kernels", "all"]}
+    sweep = noise | {"layer_sweep": {"levels": [0.4], "scope": "kernels"}}
+    for values, jobs in (
+        ({"noise": noise}, 7),
+        ({"noise": noise, "training": {"snapshots": [1, 9]}}, 21),
+        # ResNet20 has 19 convolutions, two shortcuts and a dense layer.
+        ({"noise": sweep}, 7 + 22),
+    ):
+        last = demand_of(study(longest_job=240, **values), "evaluate", "cifar10", "resnet20", 9)
+        first = demand_of(study(longest_job=240, **values), "evaluate", "cifar10", "resnet20", 1)
+        assert last.runtime == max(first.runtime, 240 // jobs)
+
+
 def test_an_evaluation_asks_for_more_with_more_draws_and_less_memory_without_a_gpu() -> None:
     few = demand_of(study(), "evaluate", "cifar10", "resnet20", 1)
     noise = {"levels": [0.1], "draws": 2500}

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from noise_resistance.errors import ClusterError
-from noise_resistance.slurm import Submission, check_slurm
+from noise_resistance.slurm import Submission, advice, check_slurm
 
-TRAIN = Submission("train", ("--gpus=1", "--time=300"))
+TRAIN = Submission(("train",), ("--gpus=1", "--time=300"))
 
 
 @pytest.fixture
@@ -42,9 +42,9 @@ def refusal(submission: Submission = TRAIN, status_command: str = "sacct", wait:
 
 
 def test_a_healthy_cluster_is_no_reason_to_stop(programs: Path) -> None:
-    check_slurm([Submission("train", ("--gpus=1", "--time=240"))], "sacct", 40)
-    check_slurm([Submission("train", ("--partition=long", "--time=2880"))], "squeue", 100)
-    check_slurm([Submission("train", ("--partition=any", "--time=99999"))], "sacct", 40)
+    check_slurm([Submission(("train",), ("--gpus=1", "--time=240"))], "sacct", 40)
+    check_slurm([Submission(("train",), ("--partition=long", "--time=2880"))], "squeue", 100)
+    check_slurm([Submission(("train",), ("--partition=any", "--time=99999"))], "sacct", 40)
 
 
 def test_a_controller_that_is_down_is_named(programs: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_job_longer_than_its_partition_allows_is_refused(
     programs: Path, partition: str, minutes: int, limit: int
 ) -> None:
     options = (f"--time={minutes}", *([f"--partition={partition}"] if partition else []))
-    line = refusal(Submission("train", options))
+    line = refusal(Submission(("train",), options))
     assert f"ask for {minutes} minutes and the partition allows {limit}" in line
     assert "longest_job" in line
 
@@ -83,3 +83,24 @@ def test_slurm_s_own_reason_is_passed_on(programs: Path) -> None:
     line = refusal()
     assert "rule train, which ask for --gpus=1 --time=300" in line
     assert "allocation failure: no such thing" in line
+
+
+def test_what_a_later_attempt_asks_for_is_named_as_such(programs: Path) -> None:
+    answers(programs, "sbatch", 'case "$*" in *24000*) echo "too much" >&2; exit 1;; esac')
+    check_slurm([Submission(("train",), ("--mem=8000",))], "sacct", 40)
+    line = refusal(Submission(("train",), ("--mem=24000",), attempt=4))
+    assert "the jobs of rule train after 3 failures, which ask for --mem=24000: too much" in line
+
+
+def test_a_bundle_that_is_too_long_is_told_what_makes_it_shorter(programs: Path) -> None:
+    line = refusal(Submission(("evaluate_baseline", "evaluate_noise"), ("--time=300",)))
+    assert line.startswith("the bundled jobs of rules evaluate_baseline and evaluate_noise ask")
+    assert "--group-components" in line
+    assert "longest_job" not in line
+
+
+def test_trainings_that_get_too_few_attempts_are_pointed_out() -> None:
+    assert advice(submissions=4, attempts=4, longest_job=240) == []
+    (line,) = advice(submissions=9, attempts=4, longest_job=240)
+    assert "up to 9 submissions of 240 minutes" in line
+    assert "gets 4; add --retries 11" in line

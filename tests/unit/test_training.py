@@ -1,6 +1,9 @@
 """Training: the recipe, the same steps as plain Keras, and resuming without a trace."""
 
 import dataclasses
+import errno
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -9,7 +12,7 @@ import scipy.ndimage
 import tensorflow as tf
 
 from noise_resistance.datasets.prepared import Split
-from noise_resistance.errors import TrainingError
+from noise_resistance.errors import DataError, TrainingError
 from noise_resistance.models.optimizers import AdamX
 from noise_resistance.models.preprocessing import mean_image, normalize
 from noise_resistance.models.resnet import ResNet
@@ -268,6 +271,36 @@ def test_a_damaged_checkpoint_is_not_used(tmp_path, dataset, monkeypatch, capsys
     checkpoint.write_bytes(checkpoint.read_bytes()[:2000])
     run(tmp_path / "one", dataset)
     assert "starting anew" in capsys.readouterr().out
+
+
+def test_two_processes_are_never_at_one_training(tmp_path, dataset):
+    lock = tmp_path / "one" / ".resume" / "lock"
+    script = f"""
+from pathlib import Path
+from noise_resistance.storage.locks import hold
+with hold(Path({str(lock)!r})):
+    print("held", flush=True)
+    input()
+"""
+    other = subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout.readline() == "held\n"
+    with pytest.raises(DataError, match=rf"process {other.pid} on \S+ is at this already"):
+        run(tmp_path / "one", dataset)
+    other.kill()
+    other.communicate()
+    run(tmp_path / "one", dataset)
+    assert not lock.parent.exists()
+
+
+def test_a_file_system_without_locks_is_no_reason_to_stop(tmp_path, dataset, monkeypatch, capsys):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    run(tmp_path / "one", dataset)
+    assert "no locks on this file system (No locks available)" in capsys.readouterr().out
 
 
 def test_the_history_records_each_epoch(tmp_path, dataset):

@@ -8,22 +8,31 @@ from dataclasses import dataclass
 
 from noise_resistance.errors import ClusterError
 
-__all__ = ["Submission", "check_slurm"]
+__all__ = ["Submission", "advice", "check_slurm"]
 
 _SECONDS = 60
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What the jobs of one rule ask of Slurm.
+    """What a submission asks of Slurm.
 
     Attributes:
-        rule: the rule's name.
+        rules: the names of its jobs' rules; several are bundled.
         options: of ``sbatch``, such as ``--mem=4000``.
+        attempt: 1, or more after failures.
     """
 
-    rule: str
+    rules: tuple[str, ...]
     options: tuple[str, ...]
+    attempt: int = 1
+
+    def __str__(self) -> str:
+        bundle = len(self.rules) > 1
+        what = f"{'bundled ' if bundle else ''}jobs of {'rules' if bundle else 'rule'}"
+        failures = self.attempt - 1
+        after = f" after {failures} failure{'s' * (failures > 1)}" if failures else ""
+        return f"the {what} {' and '.join(self.rules)}{after}"
 
 
 def check_slurm(
@@ -61,6 +70,23 @@ def check_slurm(
         _check_time(submission, limits)
 
 
+def advice(submissions: int, attempts: int, longest_job: int) -> list[str]:
+    """Return a line for trainings that may need more submissions than they get.
+
+    Args:
+        submissions: of `longest_job` minutes, that the longest training takes at the most.
+        attempts: that Snakemake makes.
+        longest_job: minutes.
+    """
+    if submissions <= attempts:
+        return []
+    return [
+        f"A training may take up to {submissions} submissions of {longest_job} minutes (longest_job)"
+        f" and gets {attempts}; add --retries {submissions + 2}. None is lost: the same command goes "
+        "on from the last epoch."
+    ]
+
+
 def _check_accounting() -> None:
     asked = _ask("sacct", "--noheader", "--allocations", "--starttime=now")
     if asked.returncode:
@@ -88,7 +114,7 @@ def _check_submission(submission: Submission) -> None:
     if asked.returncode:
         wanted = " ".join(submission.options)
         raise ClusterError(
-            f"Slurm cannot run the jobs of rule {submission.rule}, which ask for {wanted}: "
+            f"Slurm cannot run {submission}, which ask for {wanted}: "
             f"{_last_line(asked)}; docs/cluster.md says which key changes each"
         )
 
@@ -119,10 +145,14 @@ def _check_time(submission: Submission, limits: Mapping[str, float]) -> None:
     partitions = wanted.get("--partition", "").split(",")
     longest = max((limits[name] for name in partitions if name in limits), default=math.inf)
     if float(wanted.get("--time", 0)) > longest:
+        mend = (
+            "choose a longer partition, or bundle fewer: --group-components evaluations-...=10"
+            if len(submission.rules) > 1
+            else "set longest_job to at most that, trainings go on from their last epoch"
+        )
         raise ClusterError(
-            f"the jobs of rule {submission.rule} ask for {wanted['--time']} minutes and the "
-            f"partition allows {longest:g}; set longest_job to at most that, trainings go on from "
-            "their last epoch"
+            f"{submission} ask for {wanted['--time']} minutes and the partition allows "
+            f"{longest:g}; {mend}"
         )
 
 

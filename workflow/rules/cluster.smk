@@ -1,9 +1,10 @@
 # Before the first submission to Slurm: what would make it fail, or wait for ever without a word.
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from noise_resistance.errors import ClusterError
-from noise_resistance.slurm import Submission, check_slurm
+from noise_resistance.slurm import Submission, advice, check_slurm
 
 SBATCH_OPTIONS = {
     "slurm_partition": "--partition",
@@ -31,29 +32,49 @@ def check_options(job):
         raise ClusterError(f"the resources of {job.rule.name} cannot be submitted: {said}")
 
 
-def submissions(dag):
-    # Bundled jobs are asked for as one.
+def submissions(dag, attempts):
+    # Bundled jobs are asked for as one; what a last attempt would ask for must be there as well.
+    submitted = {}
     for job in dag.needrun_jobs():
         if not workflow.is_local(job.rule):
             check_options(job)
-            resources = (dag.get_job_group(job) or job).resources
+            one = dag.get_job_group(job) or job
+            submitted[id(one)] = one
+    for one in submitted.values():
+        for attempt in dict.fromkeys([1, attempts]):
+            one.attempt = attempt
             options = [
-                f"{option}={resources[name]}"
+                f"{option}={one.resources[name]}"
                 for name, option in SBATCH_OPTIONS.items()
-                if resources.get(name)
+                if one.resources.get(name)
             ]
-            yield Submission(job.rule.name, tuple(options))
+            yield Submission(tuple(sorted(one.rules)), tuple(options), attempt)
+        one.attempt = 1
+
+
+def attempts_to_train(dag):
+    # Of the longest training that is to run.
+    wanted = {
+        (job.wildcards.dataset, job.wildcards.model)
+        for job in dag.needrun_jobs()
+        if job.rule.name == "train"
+    }
+    demands = [demand_of(study, "train", *one, attempt=1) for one in wanted]
+    return max((one.submissions for one in demands), default=0)
 
 
 onstart:
     executor = workflow.executor_plugin
     if executor is not None and executor.name == "slurm":
         settings = workflow.executor_settings
+        attempts = 1 + workflow.execution_settings.retries
         try:
             check_slurm(
-                submissions(workflow.dag),
+                submissions(workflow.dag, attempts),
                 settings.status_command or "sacct",
                 settings.init_seconds_before_status_checks or 40,
             )
         except ClusterError as error:
             sys.exit(f"error: {error}")
+        for line in advice(attempts_to_train(workflow.dag), attempts, study.longest_job):
+            logger.warning(line)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from noise_resistance.errors import DataError
 
-__all__ = ["replace_atomically", "write_text"]
+__all__ = ["cannot_write", "replace_atomically", "write_text"]
 
 _PREFIX = ".tmp-"
 
@@ -30,7 +30,7 @@ def replace_atomically(path: str | Path) -> Iterator[Path]:
         for left_over in path.parent.glob(f"{_PREFIX}*-{path.name}"):
             left_over.unlink(missing_ok=True)
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     temporary = path.parent / f"{_PREFIX}{os.getpid()}-{path.name}"
     try:
         yield temporary
@@ -40,12 +40,12 @@ def replace_atomically(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         if error.filename not in (None, str(temporary), str(path), str(path.parent)):
             raise
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     except RuntimeError as error:
         # HDF5's when it cannot close a file on a full disk.
         if _error_number(error) is None:
             raise
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -56,7 +56,8 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _cannot_write(path: Path, error: Exception) -> DataError:
+def cannot_write(path: Path, error: Exception) -> DataError:
+    """Return the error that says why a file cannot be written, and what to do."""
     number = _error_number(error)
     reason = os.strerror(number) if number else str(error).splitlines()[0]
     return DataError(

@@ -1,7 +1,8 @@
 """What a job asks of a machine, for schedulers that want to know before: memory, time, disk.
 
 Too little costs an attempt, too much a longer wait in the queue. A training that meets its time
-limit is no loss: it goes on from its last epoch in the next attempt.
+limit is no loss: it goes on from its last epoch in the next attempt. So a training may need many
+attempts, each of which would ask for more: memory stops growing where no training can need it.
 """
 
 import math
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 from noise_resistance.study.architectures import depth_of
 from noise_resistance.study.configuration import Study
+from noise_resistance.study.layers import layers_of
 
 __all__ = ["Demand", "demand_of"]
 
@@ -21,10 +23,12 @@ _IMAGES, _DEPTH = 50_000, 20
 # The largest CIFAR ResNet in use, for models of other makers.
 _UNKNOWN_DEPTH = 110
 _MARGIN = 2.0
-_START_MINUTES = 5
+# Evaluations are bundled, so their minutes add up.
+_START_MINUTES = {"train": 5, "evaluate": 2, "diagnose": 5}
 _MEMORY_MB = {"train": 4000, "evaluate": 3000, "diagnose": 4000}
 # CUDA's libraries in the memory of the host.
 _CUDA_MB = 4000
+_LARGEST_GROWTH = 3
 _DISK_MB = {"train": 1000, "evaluate": 200, "diagnose": 200}
 
 
@@ -36,15 +40,18 @@ class Demand:
         mem_mb: memory in MB.
         runtime: minutes.
         disk_mb: MB that it writes, temporary files included.
+        submissions: how many of `longest_job` minutes it takes at the most, a training that is ended
+            by that limit again and again.
     """
 
     mem_mb: int
     runtime: int
     disk_mb: int
+    submissions: int
 
 
 def demand_of(study: Study, step: str, dataset: str, model: str | None, attempt: int) -> Demand:
-    """Return what a job asks for; memory and time grow with each attempt.
+    """Return what a job asks for; memory (up to three times) and time grow with each attempt.
 
     Args:
         study: the configuration; `longest_job` bounds the time.
@@ -56,10 +63,28 @@ def demand_of(study: Study, step: str, dataset: str, model: str | None, attempt:
     """
     depth = _UNKNOWN_DEPTH if model is None else depth_of(model)
     seconds = _images(study, step, dataset) / _IMAGES * depth / _DEPTH * _seconds_of_epoch(study)
-    minutes = math.ceil(_START_MINUTES + _MARGIN * seconds / 60) * attempt
     kind = "evaluate" if step == "evaluate_external" else step
+    minutes = math.ceil(_START_MINUTES[kind] + _MARGIN * seconds / 60)
+    longest = study.longest_job
+    if step == "evaluate":
+        # The first attempt of a bundle asks for what it takes, and no later one for too much.
+        longest = max(minutes, longest // _bundled(study, model))
     memory = _MEMORY_MB[kind] + (0 if study.device == "cpu" else _CUDA_MB)
-    return Demand(memory * attempt, min(minutes, study.longest_job), _DISK_MB[kind])
+    return Demand(
+        mem_mb=memory * min(attempt, _LARGEST_GROWTH),
+        runtime=min(minutes * attempt, longest),
+        disk_mb=_DISK_MB[kind],
+        submissions=math.ceil(minutes / study.longest_job),
+    )
+
+
+def _bundled(study: Study, model: str | None) -> int:
+    """Return how many evaluations one trained model has, which profiles/slurm submits as one."""
+    states = 1 + len(study.snapshots)
+    noisy = len(study.readings) * len(study.noise_levels)
+    sweep = study.layer_sweep
+    layers = len(layers_of(model, sweep.scope)) if model and sweep.levels else 0
+    return states * (1 + noisy) + layers * len(sweep.levels)
 
 
 def _seconds_of_epoch(study: Study) -> float:

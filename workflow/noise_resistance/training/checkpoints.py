@@ -10,12 +10,14 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from noise_resistance.errors import DataError
 from noise_resistance.storage.hdf5 import Variable, read_record, write_record
+from noise_resistance.storage.locks import hold
 from noise_resistance.storage.provenance import Provenance
 from noise_resistance.training.engine import State
 from noise_resistance.training.history import HISTORY, History
@@ -48,6 +50,16 @@ class CheckpointFolder:
         self.folder = weights.parent / ".resume"
         self.path = self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.h5"
         self._parameters, self._provenance = dict(parameters), provenance
+
+    def held(self) -> AbstractContextManager[None]:
+        """Keep every other process off this training: two would mix their files.
+
+        A scheduler may start a job again whose first process still lives, on this node or another.
+
+        Raises:
+            DataError: another process has it, or the folder cannot be written to.
+        """
+        return hold(self.folder / "lock")
 
     def read(self) -> Checkpoint | None:
         """Return the last state, or None if there is none that can be used."""

@@ -46,12 +46,25 @@ def train(
             then, `SNAPSHOT_FILES`. All files appear when the training is done.
 
     Raises:
-        DataError: the dataset cannot be read, or a file not written.
+        DataError: the dataset cannot be read, a file not written, or another process is at this
+            training.
         TrainingError: the loss is no longer finite; the message says at which epoch and rate.
     """
-    engine = _engine(request, read_split(dataset, "train"), read_split(dataset, "test"))
     checkpoints = CheckpointFolder(weights, request.parameters(), provenance)
-    snapshots = snapshots or {}
+    with checkpoints.held():
+        _train(request, dataset, (weights, history), checkpoints, provenance, snapshots or {})
+    checkpoints.remove()
+
+
+def _train(
+    request: TrainingRequest,
+    dataset: Path,
+    files: tuple[Path, Path],
+    checkpoints: CheckpointFolder,
+    provenance: Provenance,
+    snapshots: Mapping[int, Path],
+) -> None:
+    engine = _engine(request, read_split(dataset, "train"), read_split(dataset, "test"))
     progress = _resume(engine, checkpoints, snapshots)
     for epoch in range(progress.epochs, request.recipe.epochs):
         _train_epoch(engine, epoch, request, progress)
@@ -60,16 +73,16 @@ def train(
             checkpoints.keep(checkpoint)
         checkpoints.write(checkpoint)
     attributes = provenance.attributes(request.parameters())
-    _write(engine, progress, weights, history, attributes)
+    _write(engine, progress, *files, attributes)
     for finished, folder in snapshots.items():
         kept = checkpoints.read_kept(finished)
         if kept is None:
             raise DataError(f"{folder}: not written: its state in .resume is damaged; run again")
         engine.restore(kept.state)
         snapshot = {**attributes, "finished_epochs": finished}
-        files = folder / SNAPSHOT_FILES[0], folder / SNAPSHOT_FILES[1]
-        _write(engine, kept.history, *files, snapshot)
-    checkpoints.remove()
+        _write(
+            engine, kept.history, folder / SNAPSHOT_FILES[0], folder / SNAPSHOT_FILES[1], snapshot
+        )
 
 
 def _write(
