@@ -80,11 +80,12 @@ def advice(submissions: int, attempts: int, longest_job: int) -> list[str]:
     """
     if submissions <= attempts:
         return []
-    return [
-        f"A training may take up to {submissions} submissions of {longest_job} minutes (longest_job)"
-        f" and gets {attempts}; add --retries {submissions + 2}. None is lost: the same command goes "
-        "on from the last epoch."
-    ]
+    line = (
+        f"A training may take up to {submissions} submissions of {longest_job} minutes "
+        f"(longest_job) and gets {attempts}; add --retries {submissions + 2}. None is lost: the "
+        "same command goes on from the last epoch."
+    )
+    return [line]
 
 
 def _check_accounting() -> None:

@@ -40,8 +40,8 @@ class Demand:
         mem_mb: memory in MB.
         runtime: minutes.
         disk_mb: MB that it writes, temporary files included.
-        submissions: how many of `longest_job` minutes it takes at the most, a training that is ended
-            by that limit again and again.
+        submissions: how many of `longest_job` minutes it takes at the most: that limit ends a
+            training again and again.
     """
 
     mem_mb: int
