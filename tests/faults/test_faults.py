@@ -116,6 +116,66 @@ def test_a_damaged_file_stops_what_needs_it_and_is_made_again(
     counts["reruns compared"] += 1
 
 
+# The same for what explains resistance: snapshots, diagnostics, lengths, single layers.
+WHY: dict[str, Any] = {
+    **STUDY,
+    "study": "why",
+    "training": {**STUDY["training"], "epochs": 2, "snapshots": [1]},
+    "noise": {**STUDY["noise"], "layer_sweep": {"levels": [0.4]}},
+    "diagnostics": {"images": 8, "batches": 2},
+}
+OF_WHY = TRAINING.replace("faulty", "why")
+LAYER = f"{OF_WHY}/noise/layer-dense/eta-0.4.h5"
+SNAPSHOT = f"{OF_WHY}/snapshots/epoch-1"
+STAGES_OF_WHY = [
+    (f"{OF_WHY}/optimizer.h5", f"{OF_WHY}/diagnostics.h5", flip_a_bit),
+    (f"{OF_WHY}/diagnostics.h5", "results/why/diagnostics.csv", truncate),
+    ("results/why/diagnostics.h5", "results/why/figures/why-all.png", flip_a_bit),
+    ("results/why/lengths.h5", "results/why/figures/length-all.png", truncate),
+    (LAYER, "results/why/layers.csv", flip_a_bit),
+    ("results/why/layers.h5", "results/why/figures/layers-resnet8.png", truncate),
+    (f"{SNAPSHOT}/model.weights.h5", f"{SNAPSHOT}/baseline.h5", truncate),
+    (f"{SNAPSHOT}/history.h5", f"{SNAPSHOT}/noise/all/eta-0.1.h5", flip_a_bit),
+    (f"{SNAPSHOT}/optimizer.h5", f"{OF_WHY}/diagnostics.h5", truncate),
+]
+
+
+@pytest.fixture(scope="module")
+def finished_why(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    workspace = Workspace.make(tmp_path_factory.mktemp("why") / "finished")
+    run = workspace.snakemake(*{wanted for _, wanted, _ in STAGES_OF_WHY}, config=WHY)
+    assert run.status == 0, run.output[-5000:]
+    return workspace
+
+
+@pytest.mark.parametrize(
+    ("damaged", "wanted", "damage"),
+    STAGES_OF_WHY,
+    ids=[stage[0].partition("why/")[2].rpartition("seed-1/")[2] for stage in STAGES_OF_WHY],
+)
+def test_a_damaged_file_behind_an_explanation_is_named_and_made_again(
+    finished_why: Workspace,
+    tmp_path: Path,
+    counts: Counter[str],
+    damaged: str,
+    wanted: str,
+    damage: Callable[[Path], None],
+) -> None:
+    shutil.copytree(finished_why.folder, tmp_path / "copy", symlinks=True)
+    copied = Workspace(tmp_path / "copy")
+    damage(copied.folder / damaged)
+    (copied.folder / wanted).unlink()
+    run = copied.snakemake(wanted, config=WHY)
+    only_error(run, damaged, "damaged", "delete it and run snakemake again")
+    assert not (copied.folder / wanted).exists()
+    (copied.folder / damaged).unlink()
+    run = copied.snakemake(damaged, wanted, config=WHY)
+    assert run.status == 0, run.output[-5000:]
+    assert differences(finished_why.folder / "results", copied.folder / "results") == []
+    counts["faults injected"] += 1
+    counts["reruns compared"] += 1
+
+
 def test_a_damaged_checkpoint_is_not_used_and_the_training_starts_anew(
     tmp_path: Path, counts: Counter[str]
 ) -> None:

@@ -305,6 +305,12 @@ def test_a_whole_checkpoint_that_does_not_fit_is_said_and_not_used(
     assert all(np.array_equal(weights[name], expected[name]) for name in expected)
 
 
+def test_a_dataset_that_is_not_there_is_named_with_the_command_that_makes_it(tmp_path):
+    gone = tmp_path / "digits.h5"
+    with pytest.raises(DataError, match=rf"{gone}: no such file; run `snakemake {gone}` with"):
+        run(tmp_path / "one", gone)
+
+
 def _raise_killed(*_):
     raise Killed
 
