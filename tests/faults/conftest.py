@@ -62,6 +62,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("faults")
     for name, count in COUNTS.items():
         terminalreporter.line(f"{count:6d} {name}")
-    failed = terminalreporter.stats.get("failed", []) + terminalreporter.stats.get("error", [])
-    if COUNTS and not failed:
-        terminalreporter.line("nothing was lost")
+    failed, errors, skipped = (
+        len(terminalreporter.stats.get(one, [])) for one in ("failed", "error", "skipped")
+    )
+    terminalreporter.line(f"{skipped:6d} tests skipped: what they try was not tried")
+    if COUNTS and not failed and not errors:
+        untried = f", in what was tried: {skipped} tests were skipped" if skipped else ""
+        terminalreporter.line(f"nothing was lost{untried}")

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,24 @@ class Disturbed:
             time.sleep(0.002)
         return False
 
+    def jobs_by_rule(self) -> Counter[str]:
+        """The commands of jobs that are running now."""
+        found = Counter[str]()
+        for process in self.jobs():
+            try:
+                words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if len(words) < 6:
+                continue  # it has just ended
+            found[words[5].decode()] += 1  # after --log and its file
+        return found
+
+    def kill_snakemake(self) -> None:
+        """Kill Snakemake with SIGKILL; its jobs know nothing of it and go on."""
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
     def kill_jobs(self, number: int) -> None:
         for process in self.jobs():
             try:
@@ -133,7 +152,10 @@ def differences(one: Path, other: Path) -> list[str]:
 
 
 def litter(folder: Path) -> list[Path]:
-    """Files that no finished study has: temporary ones, and states of unfinished trainings."""
+    """Files that no finished study has: temporary ones, and states that trainings go on from.
+
+    The states go when a run of Snakemake ends that has the trainings in its books.
+    """
     return [
         path
         for path in folder.rglob("*")

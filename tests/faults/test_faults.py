@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import re
 import shutil
 import signal
 import subprocess
@@ -111,6 +112,66 @@ def test_a_damaged_file_stops_what_needs_it_and_is_made_again(
     assert not (copied.folder / wanted).exists()
     (copied.folder / damaged).unlink()
     completes(copied, finished, damaged, wanted)
+    counts["faults injected"] += 1
+    counts["reruns compared"] += 1
+
+
+# The same for what explains resistance: snapshots, diagnostics, lengths, single layers.
+WHY: dict[str, Any] = {
+    **STUDY,
+    "study": "why",
+    "training": {**STUDY["training"], "epochs": 2, "snapshots": [1]},
+    "noise": {**STUDY["noise"], "layer_sweep": {"levels": [0.4]}},
+    "diagnostics": {"images": 8, "batches": 2},
+}
+OF_WHY = TRAINING.replace("faulty", "why")
+LAYER = f"{OF_WHY}/noise/layer-dense/eta-0.4.h5"
+SNAPSHOT = f"{OF_WHY}/snapshots/epoch-1"
+STAGES_OF_WHY = [
+    (f"{OF_WHY}/optimizer.h5", f"{OF_WHY}/diagnostics.h5", flip_a_bit),
+    (f"{OF_WHY}/diagnostics.h5", "results/why/diagnostics.csv", truncate),
+    ("results/why/diagnostics.h5", "results/why/figures/why-all.png", flip_a_bit),
+    ("results/why/lengths.h5", "results/why/figures/length-all.png", truncate),
+    (LAYER, "results/why/layers.csv", flip_a_bit),
+    ("results/why/layers.h5", "results/why/figures/layers-resnet8.png", truncate),
+    (f"{SNAPSHOT}/model.weights.h5", f"{SNAPSHOT}/baseline.h5", truncate),
+    (f"{SNAPSHOT}/history.h5", f"{SNAPSHOT}/noise/all/eta-0.1.h5", flip_a_bit),
+    (f"{SNAPSHOT}/optimizer.h5", f"{OF_WHY}/diagnostics.h5", truncate),
+]
+
+
+@pytest.fixture(scope="module")
+def finished_why(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    workspace = Workspace.make(tmp_path_factory.mktemp("why") / "finished")
+    run = workspace.snakemake(*{wanted for _, wanted, _ in STAGES_OF_WHY}, config=WHY)
+    assert run.status == 0, run.output[-5000:]
+    return workspace
+
+
+@pytest.mark.parametrize(
+    ("damaged", "wanted", "damage"),
+    STAGES_OF_WHY,
+    ids=[stage[0].partition("why/")[2].rpartition("seed-1/")[2] for stage in STAGES_OF_WHY],
+)
+def test_a_damaged_file_behind_an_explanation_is_named_and_made_again(
+    finished_why: Workspace,
+    tmp_path: Path,
+    counts: Counter[str],
+    damaged: str,
+    wanted: str,
+    damage: Callable[[Path], None],
+) -> None:
+    shutil.copytree(finished_why.folder, tmp_path / "copy", symlinks=True)
+    copied = Workspace(tmp_path / "copy")
+    damage(copied.folder / damaged)
+    (copied.folder / wanted).unlink()
+    run = copied.snakemake(wanted, config=WHY)
+    only_error(run, damaged, "damaged", "delete it and run snakemake again")
+    assert not (copied.folder / wanted).exists()
+    (copied.folder / damaged).unlink()
+    run = copied.snakemake(damaged, wanted, config=WHY)
+    assert run.status == 0, run.output[-5000:]
+    assert differences(finished_why.folder / "results", copied.folder / "results") == []
     counts["faults injected"] += 1
     counts["reruns compared"] += 1
 
@@ -230,8 +291,9 @@ def test_results_that_are_read_only_are_one_line(
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     run = workspace.snakemake("results/datasets/digits.h5", config=STUDY)
     subprocess.run(["mount", "-o", "remount,rw,size=50m", str(small_disk)], check=True)
-    assert run.status != 0
-    assert "Read-only file system" in run.output
+    only_error(run, "results/datasets", "cannot be written (Read-only file system)")
+    assert "Traceback" not in run.output
+    assert not run.jobs
     assert not list((small_disk / "datasets").iterdir())
     completes(workspace, finished)
     counts["faults injected"] += 1
@@ -244,7 +306,7 @@ DOWNLOAD_FAULTS = {
     "a page": (["html!"], "HTML"),
     "cut and gone": (["cut:5000", "status:403!"], "403"),
     "other bytes": (["other:70000!"], "checksum"),
-    "too long": (["long!"], ""),
+    "too long": (["long!"], "the connection ended after"),
 }
 
 
@@ -257,17 +319,7 @@ def test_a_download_that_fails_is_one_line_and_heals(
     fault: str,
 ) -> None:
     faults, word = DOWNLOAD_FAULTS[fault]
-    config = copy.deepcopy(STUDY)
-    config["experiments"][0]["datasets"] = ["cifar10"]
-    checksum = f"md5:{hashlib.md5(real_cifar10).hexdigest()}"
-    url = server.add(ARCHIVE, real_cifar10, list(faults))
-    config["datasets"] = {
-        "cifar10": {
-            "train_images": 3000,
-            "test_images": 660,
-            "files": {ARCHIVE: {"url": url, "checksum": checksum}},
-        }
-    }
+    config, url = of_a_server(server, real_cifar10, list(faults))
     target = "results/datasets/cifar10.h5"
     run = workspace.snakemake(target, config=config)
     only_error(run, url, word)
@@ -278,3 +330,71 @@ def test_a_download_that_fails_is_one_line_and_heals(
     assert workspace.snakemake(target, config=config).status == 0
     assert archive.read_bytes() == real_cifar10
     counts["faults injected"] += 1
+
+
+@pytest.mark.parametrize("fault", ["cut:5000", "stall:5000", "trickle"])
+def test_a_download_that_breaks_off_or_crawls_heals_within_the_run(
+    workspace: Workspace,
+    server: Server,
+    real_cifar10: bytes,
+    counts: Counter[str],
+    fault: str,
+) -> None:
+    config, url = of_a_server(server, real_cifar10, [fault])
+    target = f"results/datasets/cifar10/{ARCHIVE}"
+    # The patience of a user is half a minute; a test's is a second.
+    module = workspace.folder / "workflow/noise_resistance/datasets/transfer.py"
+    text = module.read_text(encoding="utf-8")
+    for old, new in (
+        ("silence: float = 30.0", "silence: float = 1.0"),
+        ("window: float = 60.0", "window: float = 1.0"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    module.write_text(text, encoding="utf-8")
+    run = workspace.snakemake(target, config=config)
+    assert run.status == 0, run.output[-3000:]
+    assert (workspace.folder / target).read_bytes() == real_cifar10
+    assert len(server.requests) == 2
+    assert server.ranges[0] is None
+    assert re.fullmatch(r"bytes=[1-9][0-9]*-", str(server.ranges[1]))
+    (log,) = workspace.folder.glob("logs/faulty/download_dataset/cifar10/*.log")
+    assert re.search(rf"{url}: .*; next attempt in 1 s", log.read_text(encoding="utf-8"))
+    assert [one.name for one in (workspace.folder / target).parent.iterdir()] == [ARCHIVE]
+    counts["faults injected"] += 1
+
+
+def test_another_url_of_the_same_archive_fetches_nothing(
+    workspace: Workspace, server: Server, real_cifar10: bytes, counts: Counter[str]
+) -> None:
+    config, _ = of_a_server(server, real_cifar10, [])
+    target = "results/datasets/cifar10.h5"
+    assert workspace.snakemake(target, config=config).status == 0
+    archive = workspace.folder / "results/datasets/cifar10" / ARCHIVE
+    before = archive.stat().st_mtime_ns, len(server.requests)
+    elsewhere = "http://127.0.0.1:1/gone.tar.gz"
+    config["datasets"]["cifar10"]["files"][ARCHIVE]["url"] = elsewhere
+    run = workspace.snakemake(target, config=config)
+    assert "Nothing to be done" in run.output
+    assert (archive.stat().st_mtime_ns, len(server.requests)) == before
+    # What is missing is fetched from there; the checksum has decided nothing yet.
+    archive.unlink()
+    (workspace.folder / target).unlink()
+    only_error(workspace.snakemake(target, config=config), elsewhere, "cannot be reached")
+    counts["faults injected"] += 1
+
+
+def of_a_server(server: Server, content: bytes, faults: list[str]) -> tuple[dict[str, Any], str]:
+    """A study whose CIFAR10 comes from a server that misbehaves."""
+    config = copy.deepcopy(STUDY)
+    config["experiments"][0]["datasets"] = ["cifar10"]
+    url = server.add(ARCHIVE, content, faults)
+    checksum = f"md5:{hashlib.md5(content).hexdigest()}"
+    config["datasets"] = {
+        "cifar10": {
+            "train_images": 3000,
+            "test_images": 660,
+            "files": {ARCHIVE: {"url": url, "checksum": checksum}},
+        }
+    }
+    return config, url

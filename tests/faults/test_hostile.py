@@ -85,6 +85,72 @@ def test_hostile_texts_pass_through_every_job_without_being_executed(
     counts["hostile inputs carried without harm"] += len(COMMANDS)
 
 
+ARCHIVE = "cifar-10-binary.tar.gz"
+
+
+def with_archive(name: str, url: str) -> dict[str, Any]:
+    config = copy.deepcopy(STUDY)
+    config["experiments"][0]["datasets"] = ["cifar10"]
+    config["datasets"] = {"cifar10": {"files": {name: {"url": url, "checksum": f"md5:{'0' * 32}"}}}}
+    return config
+
+
+URLS = (
+    "$(touch hacked)",
+    "a' ; touch hacked '",
+    "a\ntouch hacked",
+    "{touch}",
+    "--help",
+    "/dev/zero",
+)
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_a_hostile_url_of_an_archive_is_one_line_and_no_command(
+    workspace: Workspace, counts: Counter[str], url: str
+) -> None:
+    run = workspace.snakemake(
+        f"results/datasets/cifar10/{ARCHIVE}", config=with_archive(ARCHIVE, url)
+    )
+    assert run.status != 0
+    assert len(run.errors) == 1, run.output[-2000:]
+    assert f"datasets.cifar10.files.{ARCHIVE}" in run.errors[0]
+    assert not [*workspace.folder.glob("results/datasets/cifar10/*")]
+    assert no_trace(workspace)
+    counts["hostile inputs refused"] += 1
+
+
+@pytest.mark.parametrize("name", ["../../hacked", "a; touch hacked", "{touch}"])
+def test_a_hostile_name_of_an_archive_is_refused_before_any_job(
+    workspace: Workspace, counts: Counter[str], name: str
+) -> None:
+    run = workspace.snakemake("--dry-run", config=with_archive(name, "file:///etc/passwd"))
+    assert run.status != 0
+    assert len(run.errors) == 1, run.output[-2000:]
+    assert run.errors[0].startswith("error: configuration: ")
+    assert no_trace(workspace)
+    counts["hostile inputs refused"] += 1
+
+
+@pytest.mark.parametrize("file", ["$(touch hacked)", "a' ;\ntouch {hacked} '"])
+def test_a_hostile_file_name_of_a_foreign_model_is_read_and_no_command(
+    workspace: Workspace, counts: Counter[str], file: str
+) -> None:
+    config = copy.deepcopy(STUDY)
+    path = f"config/{file}.keras"
+    config["external_models"] = {"foreign": {"file": path, "dataset": "digits"}}
+    target = "results/faulty/external_models.csv"
+    missing = workspace.snakemake(target, config=config)
+    assert missing.status != 0
+    assert not missing.jobs
+    (workspace.folder / path).write_bytes(b"no model")
+    run = workspace.snakemake(target, config=config)
+    assert len(run.errors) == 1, run.output[-2000:]
+    (workspace.folder / path).unlink()
+    assert no_trace(workspace)
+    counts["hostile inputs refused"] += 1
+
+
 def no_trace(workspace: Workspace) -> bool:
     """Nothing was executed, and nothing lies outside of results and logs."""
     known = {"Snakefile", "config", "envs", "profiles", "workflow", "results", "logs", "test.yaml"}

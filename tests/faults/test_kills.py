@@ -1,11 +1,13 @@
 """Kills at random moments: the study ends as if nothing had happened, to the last bit."""
 
 import random
+import re
 import shutil
 import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -46,37 +48,54 @@ def terminate_snakemake(run: Disturbed) -> None:
     run.process.send_signal(signal.SIGTERM)
 
 
-WAYS = (kill_jobs, terminate_jobs, kill_everything, press_control_c, terminate_snakemake)
+def kill_snakemake_alone(run: Disturbed) -> None:
+    run.kill_snakemake()
+    deadline = time.monotonic() + 60
+    while run.jobs() and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
-def moments(folder: Path, generator: random.Random) -> Iterator[tuple[str, Callable[[], bool]]]:
+WAYS = (
+    kill_jobs,
+    terminate_jobs,
+    kill_everything,
+    press_control_c,
+    terminate_snakemake,
+    kill_snakemake_alone,
+)
+CHECKPOINT, FINAL, OTHER = "at a checkpoint", "at a final file", "in a rule other than train"
+Moment = Callable[[Disturbed], bool]
+
+
+def moments(folder: Path, generator: random.Random) -> Iterator[tuple[str, Moment]]:
     """When to kill, over and over: at any moment of a job, and while files are being written."""
     results = folder / "results"
 
-    def after(seconds: float) -> Callable[[], bool]:
+    def after(seconds: float) -> Moment:
         end = time.monotonic() + seconds
-        return lambda: time.monotonic() >= end
+        return lambda run: time.monotonic() >= end
 
     while True:
         yield "while a job starts", after(generator.uniform(0, 3))
         yield "in a job", after(generator.uniform(3, 12))
-        yield "at a checkpoint", lambda: any(results.rglob(".resume/.tmp-*"))
-        epochs = generator.randint(1, 4)
-        yield "after some epochs", after(6 + epochs)
-        yield "at a final file", lambda: any(results.rglob("seed-*/.tmp-*"))
+        yield CHECKPOINT, lambda run: any(results.rglob(".resume/.tmp-*"))
+        yield "after some epochs", after(6 + generator.randint(1, 4))
+        yield FINAL, lambda run: any(results.rglob("seed-*/.tmp-*"))
+        yield OTHER, lambda run: bool(run.jobs_by_rule().keys() - {"train"})
 
 
+# Waits for up to half a minute between kills, and for the orphans of a Snakemake killed alone.
+@pytest.mark.timeout(1500)
 def test_a_study_killed_over_and_over_ends_equal_to_one_left_alone(
     undisturbed: Path, tmp_path: Path, counts: Counter[str]
 ) -> None:
     workspace = Workspace.make(tmp_path / "work")
     generator = random.Random(SEED)
-    killed, locked = Counter[str](), 0
-    resumed: set[tuple[Path, float]] = set()
+    kills, attempts, locked = Kills(), Attempts(workspace), 0
     when = moments(workspace.folder, generator)
-    while killed.total() < KILLS:
+    while kills.number < KILLS or (kills.missed() and kills.number < 2 * KILLS):
         # Shifted by one each round, so that every way meets every moment.
-        rounds, turn = divmod(killed.total(), len(WAYS))
+        rounds, turn = divmod(kills.number, len(WAYS))
         kill = WAYS[(turn + rounds) % len(WAYS)]
         run = Disturbed(workspace, STUDY)
         try:
@@ -85,21 +104,22 @@ def test_a_study_killed_over_and_over_ends_equal_to_one_left_alone(
                 text = run.output.read_text(encoding="utf-8")
                 if "Nothing to be done" in text or status == 0:
                     # All is made: go on with a study that has to be made again.
-                    found = differences(undisturbed, workspace.folder / "results")
+                    found = differences(undisturbed, without_states(workspace))
                     assert found == [], text[-3000:]
+                    attempts.follow()
                     shutil.rmtree(workspace.folder / "results/disturbed")
+                    attempts.forget()
                     continue
-                assert "locked" in text.lower(), text[-3000:]
-                assert "--unlock" in text
+                unlock(workspace, text)
                 locked += 1
-                unlocked = workspace.snakemake("--unlock", config=STUDY)
-                assert unlocked.status == 0, unlocked.output
                 continue
-            name, reached = next(when)
-            run.wait_for(either(reached, run.has_no_jobs), 30)
-            if run.process.poll() is None and run.jobs():
+            name, moment = next(when)
+            if not reached(run, moment):
+                name = "at no special moment"
+            running = run.jobs_by_rule()
+            if run.process.poll() is None and running:
                 kill(run)
-                killed[f"{kill.__name__} {name}"] += 1
+                kills.add(kill.__name__, name, running, workspace.folder / "results")
             if kill is not kill_everything and run.process.poll() is None:
                 # A run whose jobs were killed goes on with what is left: it is stopped as well.
                 time.sleep(0.3)
@@ -107,28 +127,113 @@ def test_a_study_killed_over_and_over_ends_equal_to_one_left_alone(
             run.end()
         finally:
             stop(run)
-        resumed |= resumes(workspace)
+        attempts.follow()
     finish(workspace)
-    found = differences(undisturbed, workspace.folder / "results")
-    assert found == []
+    attempts.follow()
+    assert differences(undisturbed, workspace.folder / "results") == []
     assert litter(workspace.folder / "results") == []
-    assert len(resumed) >= 3, "hardly a training was met after its first epoch"
-    assert len(killed) > 2 * len(WAYS), killed
-    counts["kills survived"] += killed.total()
-    counts["of them, trainings that went on from a checkpoint"] += len(resumed)
+    assert attempts.resumed >= 3, "hardly a training was met after its first epoch"
+    assert len(kills.kinds) > 2 * len(WAYS), kills
+    assert not kills.missed(), kills
+    kills.report(counts)
+    counts["trainings that went on from their last finished epoch"] += attempts.resumed
     counts["locks of killed runs taken off"] += locked
     counts["files compared with an undisturbed run"] += len([*undisturbed.rglob("*.h5")])
+    counts["reruns compared"] += 1
 
 
-def either(one: Callable[[], bool], other: Callable[[], bool]) -> Callable[[], bool]:
-    return lambda: one() or other()
+@dataclass
+class Kills:
+    """How and at what moments processes were killed, and what was running."""
+
+    kinds: Counter[tuple[str, str]] = field(default_factory=Counter)
+    rules: Counter[str] = field(default_factory=Counter)
+    torn: int = 0
+
+    @property
+    def number(self) -> int:
+        return self.kinds.total()
+
+    def at(self, moment: str) -> int:
+        return sum(number for (_, one), number in self.kinds.items() if one == moment)
+
+    def missed(self) -> bool:
+        """Whether a moment that matters has not been met yet."""
+        return not (all(map(self.at, (CHECKPOINT, FINAL, OTHER))) and self.torn)
+
+    def add(self, way: str, moment: str, running: Counter[str], results: Path) -> None:
+        self.kinds[way, moment] += 1
+        self.rules.update(running)
+        # What SIGKILL cuts off in the middle of a file stays under its temporary name.
+        self.torn += any(results.rglob(".tmp-*"))
+
+    def report(self, counts: Counter[str]) -> None:
+        counts["kills survived"] += self.number
+        for moment in (CHECKPOINT, FINAL, OTHER):
+            counts[f"of them, {moment}"] += self.at(moment)
+        counts["of them, with a file half written"] += self.torn
+        for rule, number in self.rules.items():
+            counts[f"jobs of {rule} that ran when a kill came"] += number
 
 
-def resumes(workspace: Workspace) -> set[tuple[Path, float]]:
-    """Find the logs that say that a training went on; each attempt writes its log anew."""
-    logs = workspace.folder.glob("logs/disturbed/train/**/*.log")
-    line = "resume: going on after epoch"
-    return {(log, log.stat().st_mtime) for log in logs if line in log.read_text(encoding="utf-8")}
+def reached(run: Disturbed, moment: Moment) -> bool:
+    """Wait for a moment; False if the jobs end before, or it does not come."""
+    met: list[bool] = []
+
+    def met_or_over() -> bool:
+        if moment(run):
+            met.append(True)
+        return bool(met) or run.has_no_jobs()
+
+    run.wait_for(met_or_over, 30)
+    return bool(met)
+
+
+def unlock(workspace: Workspace, said: str) -> None:
+    """Take off the lock of a run that was killed, as that which met it says."""
+    assert "locked" in said.lower(), said[-3000:]
+    assert "--unlock" in said
+    unlocked = workspace.snakemake("--unlock", config=STUDY)
+    assert unlocked.status == 0, unlocked.output
+
+
+def without_states(workspace: Workspace) -> Path:
+    """The results, freed of what a Snakemake that was killed after its last job left behind."""
+    results = workspace.folder / "results"
+    for folder in [*results.rglob(".resume")]:
+        shutil.rmtree(folder)
+    return results
+
+
+class Attempts:
+    """What the trainings' logs say, read after each run: no epoch is trained twice."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.resumed = 0
+        self._logs = workspace.folder / "logs/disturbed/train"
+        self._read: dict[Path, str] = {}
+        self._finished: dict[Path, int] = {}
+
+    def forget(self) -> None:
+        """The results were deleted: trainings start from their first epoch again."""
+        shutil.rmtree(self._logs)
+        self._read.clear()
+        self._finished.clear()
+
+    def follow(self) -> None:
+        """Check each new attempt: it goes on where the last one was killed."""
+        for log in self._logs.rglob("*.log"):
+            text = log.read_text(encoding="utf-8")
+            start = re.search(r"^resume: going on after epoch (\d+)$", text, re.MULTILINE)
+            epochs = [int(one) for one in re.findall(r"^epoch (\d+)/", text, re.MULTILINE)]
+            if text == self._read.get(log) or not (start or epochs):
+                continue
+            begun, known = int(start[1]) if start else 0, self._finished.get(log, 0)
+            # A kill may come after a state was written and before the log says so.
+            assert begun in (known, known + 1), f"{log}: {known} epochs were finished\n{text}"
+            assert epochs == [*range(begun + 1, begun + 1 + len(epochs))], text
+            self._read[log], self._finished[log] = text, begun + len(epochs)
+            self.resumed += begun > 0
 
 
 def finish(workspace: Workspace) -> None:
@@ -139,6 +244,46 @@ def finish(workspace: Workspace) -> None:
     assert run.status == 0, run.output[-5000:]
     again = workspace.snakemake(config=STUDY)
     assert "Nothing to be done" in again.output
+    # If the last kill came after the last job, the states go with the next run that does something.
+    if litter(workspace.folder / "results"):
+        assert workspace.snakemake("--forcerun", "report", config=STUDY).status == 0
+
+
+@pytest.mark.timeout(900)
+def test_a_training_that_outlives_its_snakemake_is_not_trained_again(
+    undisturbed: Path, tmp_path: Path, counts: Counter[str]
+) -> None:
+    workspace = Workspace.make(tmp_path / "work")
+    logs = workspace.folder / "logs/disturbed/train"
+
+    def training() -> bool:
+        return any("epoch 1/12" in log.read_text(encoding="utf-8") for log in logs.rglob("*.log"))
+
+    run = Disturbed(workspace, STUDY)
+    try:
+        assert run.wait_for(training)
+        run.kill_snakemake()
+        deadline = time.monotonic() + 300
+        while run.jobs() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not run.jobs()
+    finally:
+        stop(run)
+    made = [*workspace.folder.glob("results/disturbed/trainings/**/model.weights.h5")]
+    assert made, "the orphan has finished its training"
+    assert workspace.snakemake("--unlock", config=STUDY).status == 0
+    again = workspace.snakemake(config=STUDY)
+    assert again.status == 0, again.output[-5000:]
+    assert sum(job.startswith("train ") for job in again.jobs.elements()) == 2
+    for weights in made:
+        folder = weights.parent.relative_to(workspace.folder / "results/disturbed/trainings")
+        said = (logs / folder).with_suffix(".log").read_text(encoding="utf-8")
+        assert "resume: going on after epoch 12" in said
+        assert not re.search(r"^epoch \d+/12", said, re.MULTILINE)
+    assert differences(undisturbed, workspace.folder / "results") == []
+    assert litter(workspace.folder / "results") == []
+    counts["trainings that outlived Snakemake and were not trained again"] += len(made)
+    counts["reruns compared"] += 1
 
 
 def test_a_second_run_in_the_same_folder_says_so_and_does_nothing(

@@ -1,6 +1,7 @@
 """A finished study of the paper's size, its files small and their metadata real."""
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -53,7 +54,13 @@ def write_fakes(study: Study, folder: Path) -> None:
         path = paths.fill(paths.baseline, training)
         write(path, "baseline", "evaluate_baseline", of_model | precision)
     for evaluation in study.evaluations:
-        settings = {"model": evaluation.training.model, **study.noise.as_mapping()}
+        reading = study.reading(evaluation.scope)
+        settings = {
+            "model": evaluation.training.model,
+            "scope": reading.arrays,
+            "noise_level": evaluation.noise_level,
+            **reading.settings.as_mapping(),
+        }
         write(paths.fill(paths.noise, evaluation), "noise", "evaluate_noise", settings)
     tables, figures = table_stems(study.outline), figure_stems(study.outline)
     stems = [f"{paths.tables}/{stem}.{end}" for stem in tables for end in TABLE_FORMATS]
@@ -77,12 +84,18 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return workspace
 
 
+def cpu_seconds_of_children() -> float:
+    """Processor time of all programs that this process has started and that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def test_a_finished_study_of_the_papers_size_has_nothing_to_do(
     finished: Workspace, counts: Counter[str]
 ) -> None:
-    started = time.monotonic()
+    started, used = time.monotonic(), cpu_seconds_of_children()
     run = finished.snakemake()
-    seconds = time.monotonic() - started
+    seconds, used = time.monotonic() - started, cpu_seconds_of_children() - used
     assert run.status == 0, run.output[-3000:]
     assert "Nothing to be done" in run.output, run.output[-3000:]
     assert not run.jobs
@@ -91,6 +104,9 @@ def test_a_finished_study_of_the_papers_size_has_nothing_to_do(
         [*(finished.folder / "results").rglob("*.h5")]
     )
     counts["seconds until 'Nothing to be done' there"] += round(seconds)
+    counts["of them, of one processor"] += round(used)
+    # Its own time: what else runs on the machine is not this program's.
+    assert used < 15
     assert len(study.trainings) == 73
     assert len(study.evaluations) == 876
 

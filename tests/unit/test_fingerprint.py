@@ -190,6 +190,25 @@ def test_another_layout_of_a_file_makes_the_step_that_writes_it_stale_and_no_oth
     assert copy.stale() == writers
 
 
+COMPARED = {"comparison", "readings", "claims", "learning_rate_figure", "report"}
+
+
+@pytest.mark.parametrize(
+    ("file", "stale"),
+    [
+        ("published/values.csv", COMPARED),
+        ("report/templates/page.html.j2", {"report"}),
+        ("report/templates/page.css", {"report"}),
+        ("report/templates/explorer.js", {"report"}),
+    ],
+)
+def test_each_data_file_of_the_package_counts(copy: Copy, file: str, stale: set[str]) -> None:
+    with (copy.package / "analysis" / file).open("a", encoding="utf-8") as data:
+        data.write("\n")
+    assert copy.stale() >= stale
+    assert not copy.stale() & {"train", "evaluate_baseline", "evaluate_noise", "summarise"}
+
+
 def test_a_data_file_that_a_module_names_counts(copy: Copy) -> None:
     copy.edit("analysis/tables.py", 'PUBLISHED = "published.csv"')
     data = copy.package / "analysis/published.csv"

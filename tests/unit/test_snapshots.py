@@ -103,7 +103,21 @@ def test_snapshots_survive_a_kill(tmp_path, dataset, monkeypatch, killed_in):
     run(tmp_path / "killed", dataset, snapshots=(1, 3))
     for place in (".", "snapshots/epoch-1", "snapshots/epoch-3"):
         assert_same(content(tmp_path / "whole" / place), content(tmp_path / "killed" / place))
-    assert not (tmp_path / "killed" / ".resume").exists()
+
+
+def test_a_finished_training_writes_its_snapshots_again_from_what_it_kept(
+    tmp_path, dataset, monkeypatch
+):
+    run(tmp_path / "one", dataset, snapshots=(1, 3))
+    places = (".", "snapshots/epoch-1", "snapshots/epoch-3")
+    before = [content(tmp_path / "one" / place) for place in places]
+    for place in places:
+        for name in SNAPSHOT_FILES:
+            (tmp_path / "one" / place / name).unlink()
+    monkeypatch.delattr(train_module, "_train_epoch")
+    run(tmp_path / "one", dataset, snapshots=(1, 3))
+    for place, expected in zip(places, before, strict=True):
+        assert_same(expected, content(tmp_path / "one" / place))
 
 
 def test_a_snapshot_asked_for_after_its_epoch_starts_anew(tmp_path, dataset, monkeypatch, capsys):

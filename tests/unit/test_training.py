@@ -18,7 +18,9 @@ from noise_resistance.models.preprocessing import mean_image, normalize
 from noise_resistance.models.resnet import ResNet
 from noise_resistance.models.weights import read_weights
 from noise_resistance.storage.hdf5 import Variable, read_record, write_record
+from noise_resistance.storage.locks import hold
 from noise_resistance.storage.provenance import Provenance
+from noise_resistance.storage.resume import discard, lock_of, resume_folder
 from noise_resistance.study.optimizers import OPTIMIZERS
 from noise_resistance.study.recipe import Recipe
 from noise_resistance.study.request import TrainingRequest
@@ -245,7 +247,68 @@ def test_an_interrupted_training_ends_with_the_same_bits(
         np.testing.assert_array_equal(weights[name], values)
     for name in ("loss", "accuracy", "test_accuracy", "learning_rate"):
         np.testing.assert_array_equal(resumed[name], history[name])
-    assert not (folder / ".resume").exists()
+
+
+def test_a_finished_training_that_is_started_again_writes_its_files_and_trains_nothing(
+    tmp_path, dataset, monkeypatch
+):
+    """As after the death of the Snakemake that started it: its outputs are in no books."""
+    weights, history = run(tmp_path / "one", dataset)
+    for name in ("model.weights.h5", "history.h5", "optimizer.h5"):
+        (tmp_path / "one" / name).unlink()
+    monkeypatch.setattr(train_module, "_train_epoch", _raise_killed)
+    again, same = run(tmp_path / "one", dataset)
+    assert all(np.array_equal(again[name], weights[name]) for name in weights)
+    np.testing.assert_array_equal(same["seconds"], history["seconds"])
+    assert (tmp_path / "one" / "optimizer.h5").exists()
+
+
+def test_a_state_is_discarded_unless_a_process_is_at_the_training(tmp_path, dataset):
+    run(tmp_path / "one", dataset)
+    weights = tmp_path / "one" / "model.weights.h5"
+    (state,) = resume_folder(weights).glob("*.h5")
+    with hold(lock_of(weights)):
+        discard(weights)
+    assert state.exists()
+    discard(weights)
+    assert not resume_folder(weights).exists()
+    assert weights.exists()
+    discard(weights)  # nothing is there, and nothing is made
+    assert not resume_folder(weights).exists()
+
+
+@pytest.mark.parametrize("part", ["optimizer", "counters", "trained", "moving", "missing"])
+def test_a_whole_checkpoint_that_does_not_fit_is_said_and_not_used(
+    tmp_path, dataset, monkeypatch, capsys, part
+):
+    """A library may number an optimizer's variables otherwise in its next version."""
+    expected, _ = run(tmp_path / "alone", dataset)
+    monkeypatch.setattr(train_module, "write_weights", _raise_killed)
+    with pytest.raises(Killed):
+        run(tmp_path / "one", dataset)
+    monkeypatch.undo()
+    (path,) = (tmp_path / "one" / ".resume").glob("*.h5")
+    record = read_record(path, "checkpoint")
+    values = {**record.variables}
+    if part == "missing":
+        del values["moving"]
+    else:
+        values[part] = np.append(values[part], 1).astype(values[part].dtype)
+    variables = {name: Variable((f"of_{name}",), one, "values") for name, one in values.items()}
+    attributes = {"parameters": record.parameters, "fingerprint": "fingerprint"}
+    write_record(path, "checkpoint", variables, attributes)
+    weights, _ = run(tmp_path / "one", dataset)
+    said = capsys.readouterr().out
+    wanted = "has no moving" if part == "missing" else "does not fit"
+    assert f"{path} {wanted}" in said
+    assert "starting anew" in said
+    assert all(np.array_equal(weights[name], expected[name]) for name in expected)
+
+
+def test_a_dataset_that_is_not_there_is_named_with_the_command_that_makes_it(tmp_path):
+    gone = tmp_path / "digits.h5"
+    with pytest.raises(DataError, match=rf"{gone}: no such file; run `snakemake {gone}` with"):
+        run(tmp_path / "one", gone)
 
 
 def _raise_killed(*_):

@@ -3,11 +3,14 @@
 import copy
 import os
 import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from workspace import Run, Workspace
+import yaml
+from workspace import COPIED, Run, Workspace
 
 STUDY: dict[str, Any] = {
     "study": "stale",
@@ -129,6 +132,51 @@ def test_a_moved_folder_runs_nothing(workspace: Workspace) -> None:
     assert rerun(Workspace(moved)) == set()
 
 
+@pytest.mark.parametrize("copy_file", [shutil.copy2, shutil.copy], ids=["with", "without"])
+def test_results_copied_beside_a_fresh_clone_run_nothing(
+    workspace: Workspace, tmp_path: Path, copy_file: Callable[..., Any]
+) -> None:
+    """With their times and without; what git checks out is always new."""
+    clone = tmp_path / "clone"
+    for command in (
+        ["git", "init", "--quiet"],
+        ["git", "add", "--force", *COPIED, "test.yaml"],
+        ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "all"],
+        ["git", "clone", "--quiet", str(workspace.folder), str(clone)],
+    ):
+        subprocess.run(command, cwd=workspace.folder, check=True)
+    for name in ("results", ".snakemake"):
+        source = workspace.folder / name
+        shutil.copytree(source, clone / name, copy_function=copy_file, dirs_exist_ok=True)
+    assert rerun(Workspace(clone)) == set()
+
+
+def test_the_order_of_configuration_files_and_of_keys_runs_nothing(workspace: Workspace) -> None:
+    halves = [dict(reversed(list(STUDY.items())[start::2])) for start in (0, 1)]
+    names = ["one.yaml", "two.yaml"]
+    for name, half in zip(names, halves, strict=True):
+        text = yaml.safe_dump(half, sort_keys=False)
+        (workspace.folder / name).write_text(text, encoding="utf-8")
+    for order in (names, names[::-1]):
+        run = workspace.snakemake("--configfile", *order)
+        assert run.status == 0, run.output[-5000:]
+        assert jobs(run) == set()
+
+
+def test_another_profile_runs_nothing(workspace: Workspace) -> None:
+    profile = workspace.folder / "elsewhere"
+    profile.mkdir()
+    (profile / "config.yaml").write_text(
+        "cores: 1\nkeep-going: false\nprintshellcmds: true\nlatency-wait: 7\nretries: 2\n"
+        "default-resources: [mem_mb=3000, runtime=90]\nset-threads: [train=1]\n"
+        "set-resources: [train:mem_mb=5000]\n",
+        encoding="utf-8",
+    )
+    run = workspace.snakemake("--profile=elsewhere", config=STUDY)
+    assert run.status == 0, run.output[-5000:]
+    assert jobs(run) == set()
+
+
 def test_cores_threads_devices_and_sharing_run_nothing(workspace: Workspace) -> None:
     config = changed(
         training={"threads": 2}, evaluation={"threads": 2}, device="auto", trainings_per_gpu=3
@@ -180,6 +228,41 @@ def test_a_change_of_code_runs_what_it_decides(
     assert rerun(workspace) == expected
 
 
+FROM_PUBLISHED = {"comparison kernels", "readings", "claims", "report"} | FIGURE
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        ("analysis/published/values.csv", "0.0005,,91.11", "0.0005,,91.12", FROM_PUBLISHED),
+        ("analysis/report/templates/page.css", "{", "{ ", {"report"}),
+    ],
+    ids=["published values", "style of the page"],
+)
+def test_a_change_of_a_data_file_runs_what_reads_it(
+    workspace: Workspace, file: str, old: str, new: str, expected: set[str]
+) -> None:
+    path = workspace.folder / "workflow/noise_resistance" / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    assert rerun(workspace) == expected
+
+
+def test_a_module_that_is_imported_late_through_another_runs_what_reaches_it(
+    workspace: Workspace,
+) -> None:
+    package = workspace.folder / "workflow/noise_resistance/analysis"
+    with (package / "checks.py").open("a", encoding="utf-8") as file:
+        file.write("\n\ndef later():\n    from noise_resistance.analysis import nearer\n")
+    (package / "nearer.py").write_text("from noise_resistance.analysis import farther\n", "utf-8")
+    (package / "farther.py").write_text("VALUE = 1\n", encoding="utf-8")
+    assert rerun(workspace) == {"claims", "report"}
+    assert rerun(workspace) == set()
+    (package / "farther.py").write_text("VALUE = 2\n", encoding="utf-8")
+    assert rerun(workspace) == {"claims", "report"}
+
+
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
@@ -222,6 +305,68 @@ def test_a_dataset_deleted_to_save_disk_is_made_for_new_trainings_alone(
     assert rerun(workspace, changed(learning_rates=[0.001, 0.002])) == expected
 
 
+OLD = "results/stale/trainings/digits/resnet8/adam/lr-0.001/seed-1"
+DATASET = "results/datasets/digits.h5"
+BOTH_RATES = changed(learning_rates=[0.001, 0.002])
+
+
+def delete(workspace: Workspace, *names: str) -> None:
+    for name in names:
+        (workspace.folder / name).unlink()
+
+
+def test_what_was_deleted_to_save_disk_and_is_missing_to_nothing_retrains_nothing(
+    workspace: Workspace,
+) -> None:
+    delete(workspace, DATASET, f"{OLD}/optimizer.h5", f"{OLD}/model.weights.h5")
+    assert rerun(workspace) == set()
+    expected = {"prepare_dataset digits"} | training(rate=0.002) | AGGREGATES
+    assert rerun(workspace, BOTH_RATES) == expected
+
+
+def test_a_deleted_history_is_made_again_by_training_when_something_gathers_it(
+    workspace: Workspace,
+) -> None:
+    delete(workspace, DATASET, f"{OLD}/history.h5")
+    assert rerun(workspace) == set()
+    expected = {"prepare_dataset digits"} | training() | training(rate=0.002) | AGGREGATES
+    assert rerun(workspace, BOTH_RATES) == expected
+
+
+def test_deleted_weights_are_made_again_when_a_level_is_added(workspace: Workspace) -> None:
+    delete(workspace, DATASET, f"{OLD}/model.weights.h5")
+    config = changed(noise={"levels": [0.1, 0.2]})
+    expected = {"prepare_dataset digits"} | training() | {cell(NOISE, level=0.2)} | AGGREGATES
+    assert rerun(workspace, config) == expected
+
+
+def test_a_deleted_optimizer_is_made_again_for_diagnostics_alone(workspace: Workspace) -> None:
+    delete(workspace, DATASET, f"{OLD}/optimizer.h5")
+    config = changed(diagnostics={"images": 16, "batches": 4})
+    run = workspace.snakemake("--dry-run", config=config)
+    assert {"prepare_dataset": 1, "train": 1, "diagnose": 1}.items() <= run.planned.items()
+
+
+def test_an_evaluation_that_is_forced_gets_the_dataset_that_was_deleted(
+    workspace: Workspace,
+) -> None:
+    delete(workspace, DATASET)
+    run = workspace.snakemake("--forcerun", "evaluate_noise", config=STUDY)
+    assert run.status == 0, run.output[-5000:]
+    assert jobs(run) == {"prepare_dataset digits", cell(NOISE)} | AGGREGATES
+
+
+def test_other_arrays_of_a_reading_get_the_dataset_that_was_deleted(workspace: Workspace) -> None:
+    def of_arrays(arrays: str) -> dict[str, Any]:
+        return changed(noise={"scopes": ["kernels", {"name": "mine", "arrays": arrays}]})
+
+    rerun(workspace, of_arrays("kernels"))
+    delete(workspace, DATASET)
+    found = rerun(workspace, of_arrays("trainable"))
+    assert {"prepare_dataset digits", cell(NOISE, scope="mine")} <= found
+    assert not found & {cell(TRAIN), cell(BASELINE), cell(NOISE)}
+
+
 READER = "datasets/digits.py"
 
 
@@ -243,6 +388,12 @@ def test_another_version_of_a_dataset_retrains_what_was_trained_on_it(workspace:
     assert rerun(workspace, other) == set()
 
 
+def test_what_nothing_is_missing_for_may_be_deleted(workspace: Workspace) -> None:
+    names = ("model.weights.h5", "history.h5", "optimizer.h5", "baseline.h5")
+    delete(workspace, *(f"{OLD}/{name}" for name in names), f"{OLD}/noise/kernels/eta-0.1.h5")
+    assert rerun(workspace) == set()
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -261,8 +412,12 @@ def test_a_deleted_file_is_made_again_when_it_is_asked_for(
     assert jobs(run) - {"evaluations"} == (expected if name != "history.h5" else set())
 
 
-def test_two_studies_do_not_touch_each_other(workspace: Workspace) -> None:
-    other = changed(study="other")
-    assert rerun(workspace, other) == training() | AGGREGATES
+def test_switching_between_studies_that_share_a_dataset_runs_nothing(workspace: Workspace) -> None:
+    """As between demo and paper: another name, grid, recipe and noise, the same data."""
+    other = changed(
+        study="other", learning_rates=[0.002], training={"l2": 0.001}, noise={"levels": [0.2]}
+    )
+    new = {cell(one, rate=0.002, level=0.2) for one in (TRAIN, BASELINE, NOISE)}
+    assert rerun(workspace, other) == new | AGGREGATES
     assert rerun(workspace) == set()
     assert rerun(workspace, other) == set()

@@ -64,6 +64,7 @@ def attempts_to_train(dag):
 
 
 onstart:
+    check_folders()
     executor = workflow.executor_plugin
     if executor is not None and executor.name == "slurm":
         settings = workflow.executor_settings

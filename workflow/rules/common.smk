@@ -4,13 +4,16 @@
 import json
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 PACKAGE_FOLDER = Path(workflow.basedir) / "workflow"
 if str(PACKAGE_FOLDER) not in sys.path:
     sys.path.insert(0, str(PACKAGE_FOLDER))
 
-from noise_resistance.errors import ConfigurationError
+from noise_resistance.errors import ConfigurationError, DataError
+from noise_resistance.storage.files import check_writable
+from noise_resistance.storage.resume import discard
 from noise_resistance.study.configuration import load
 from noise_resistance.study.currency import is_current
 from noise_resistance.study.demands import demand_of
@@ -24,7 +27,13 @@ from noise_resistance.study.outputs import (
     why_stems,
 )
 from noise_resistance.study.numbers import NUMBER_PATTERN, format_number
-from noise_resistance.study.paths import EVALUATION, NAME_PATTERN, SCOPE_PATTERN, TRAINING
+from noise_resistance.study.paths import (
+    EVALUATION,
+    LAYER_SCOPE,
+    NAME_PATTERN,
+    SCOPE_PATTERN,
+    TRAINING,
+)
 
 # Jobs run this interpreter and this package, also where neither is installed or activated.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
@@ -82,10 +91,13 @@ def dataset_file(wildcards):
     return paths.dataset.format(dataset=wildcards.dataset)
 
 
-def request_of(wildcards):
+def training_of(wildcards):
     values = wildcards.dataset, wildcards.model, wildcards.optimizer
-    training = Training(*values, float(wildcards.learning_rate), int(wildcards.seed))
-    return study.request(training)
+    return Training(*values, float(wildcards.learning_rate), int(wildcards.seed))
+
+
+def request_of(wildcards):
+    return study.request(training_of(wildcards))
 
 
 def asks(step, quantity):
@@ -100,31 +112,93 @@ def asks(step, quantity):
     return ask
 
 
-def dataset_unless_current(wildcards, outputs, kind, step, parameters):
+def is_forced(rule, outputs):
+    # By the command line: what is current runs all the same.
+    asked = workflow.dag_settings
+    named = {*asked.forcerun, *(asked.targets if asked.forcetargets else ())}
+    return asked.forceall or not named.isdisjoint([rule, *outputs])
+
+
+def dataset_unless_current(wildcards, rule, made, *checks):
     # Not `ancient`: of what depends on a job that runs through an ancient input alone, Snakemake
-    # plans nothing, not even what is missing.
-    made = [output.format(**wildcards) for output in outputs]
-    whole = all(os.path.exists(one) for one in made)
-    current = whole and is_current(made[0], kind, fingerprint(step), parameters)
+    # plans nothing, not even what is missing. A check is a file, its kind, step and parameters.
+    files = [one.format(**wildcards) for one in made]
+    current = not is_forced(rule, files) and all(map(os.path.exists, files))
+    for file, kind, step, parameters in checks:
+        current = current and is_current(
+            file.format(**wildcards), kind, fingerprint(step), parameters
+        )
     return [] if current else dataset_file(wildcards)
 
 
 def dataset_to_train(wildcards):
+    # What is left of the training says what it was made from; what somebody deleted and nothing is
+    # missing for is not missed.
     parameters = request_of(wildcards).parameters()
-    outputs = [paths.weights, paths.history, paths.optimizer]
-    return dataset_unless_current(wildcards, outputs, "weights", "train", parameters)
+    weights = paths.weights.format(**wildcards)
+    checks = [(paths.history, "history", "train", parameters)]
+    if os.path.exists(weights):
+        checks.append((weights, "weights", "train", parameters))
+    return dataset_unless_current(wildcards, "train", wanted_of(wildcards), *checks)
+
+
+def wanted_of(wildcards):
+    # The history is read by everything that gathers; the other files of a training only by what is
+    # measured on them, once.
+    training = training_of(wildcards)
+    cells = evaluations_by_training().get(training)
+    if cells is None:  # a file that somebody asks for by its name
+        return [paths.weights, paths.history]
+    wanted = [paths.history]
+    if not measured(training, cells, paths.training):
+        wanted.append(paths.weights)
+    whole = [one for one in cells if not one.scope.startswith(LAYER_SCOPE)]
+    for folder in expand(paths.snapshot, epoch=study.snapshots, allow_missing=True):
+        if not measured(training, whole, folder):
+            wanted += [f"{folder}/model.weights.h5", f"{folder}/history.h5"]
+    if study.diagnostics.images and not os.path.exists(paths.fill(paths.diagnostics, training)):
+        wanted += [*diagnosed_weights(wildcards), *diagnosed_states(wildcards)]
+    return wanted
+
+
+def measured(training, cells, folder):
+    baseline, noise = (one.replace(paths.training, folder) for one in (paths.baseline, paths.noise))
+    files = [paths.fill(baseline, training), *(paths.fill(noise, one) for one in cells)]
+    return all(map(os.path.exists, files))
+
+
+@cache
+def evaluations_by_training():
+    found = {one: [] for one in study.trainings}
+    for one in [*study.evaluations, *study.layer_evaluations]:
+        found[one.training].append(one)
+    return found
 
 
 def dataset_for_baseline(wildcards):
-    parameters = {"model": wildcards.model, "precision": study.noise.precision}
-    outputs = [paths.baseline]
-    return dataset_unless_current(wildcards, outputs, "baseline", "evaluate_baseline", parameters)
+    return _for_baseline(wildcards, "evaluate_baseline", paths.baseline)
 
 
 def dataset_for_noise(wildcards):
-    settings = study.reading(wildcards.scope).settings
-    parameters = {"model": wildcards.model, **settings.as_mapping()}
-    return dataset_unless_current(wildcards, [paths.noise], "noise", "evaluate_noise", parameters)
+    return _for_noise(wildcards, "evaluate_noise", paths.noise)
+
+
+def _for_baseline(wildcards, rule, file):
+    parameters = {"model": wildcards.model, "precision": study.noise.precision}
+    check = file, "baseline", "evaluate_baseline", parameters
+    return dataset_unless_current(wildcards, rule, [file], check)
+
+
+def _for_noise(wildcards, rule, file):
+    reading = study.reading(wildcards.scope)
+    parameters = {
+        "model": wildcards.model,
+        "scope": reading.arrays,
+        "noise_level": float(wildcards.noise_level),
+        **reading.settings.as_mapping(),
+    }
+    check = file, "noise", "evaluate_noise", parameters
+    return dataset_unless_current(wildcards, rule, [file], check)
 
 
 def snapshot_outputs(*names):
@@ -137,16 +211,11 @@ def of_snapshot(template):
 
 
 def dataset_for_snapshot_baseline(wildcards):
-    parameters = {"model": wildcards.model, "precision": study.noise.precision}
-    made = of_snapshot(paths.baseline)
-    return dataset_unless_current(wildcards, [made], "baseline", "evaluate_baseline", parameters)
+    return _for_baseline(wildcards, "evaluate_snapshot_baseline", of_snapshot(paths.baseline))
 
 
 def dataset_for_snapshot_noise(wildcards):
-    settings = study.reading(wildcards.scope).settings
-    parameters = {"model": wildcards.model, **settings.as_mapping()}
-    made = of_snapshot(paths.noise)
-    return dataset_unless_current(wildcards, [made], "noise", "evaluate_noise", parameters)
+    return _for_noise(wildcards, "evaluate_snapshot_noise", of_snapshot(paths.noise))
 
 
 def diagnosed_weights(wildcards):
@@ -160,14 +229,37 @@ def diagnosed_states(wildcards):
 
 
 def dataset_for_diagnostics(wildcards):
+    request = request_of(wildcards)
     values = {
-        "model": wildcards.model,
+        "model": request.model,
+        "optimizer_definition": request.optimizer_definition,
+        "learning_rate": request.learning_rate,
+        "seed": request.seed,
         "recipe": study.recipe.as_mapping(),
         "images": study.diagnostics.images,
         "batches": study.diagnostics.batches,
     }
-    made = [paths.diagnostics]
-    return dataset_unless_current(wildcards, made, "diagnostics", "diagnose", values)
+    check = paths.diagnostics, "diagnostics", "diagnose", values
+    return dataset_unless_current(wildcards, "diagnose", [paths.diagnostics], check)
+
+
+def check_folders():
+    # Snakemake makes folders itself, and shows a traceback where it cannot.
+    try:
+        for folder in ("results/datasets", paths.root, paths.logs):
+            check_writable(folder)
+    except DataError as error:
+        sys.exit(f"error: {error}")
+
+
+def discard_states():
+    # A training keeps its last state until it is in Snakemake's books: a Snakemake that dies before
+    # leaves a marker, and the next one starts the finished training again.
+    for job in workflow.dag.jobs:
+        if job.rule.name == "train" and os.path.exists(job.output.weights):
+            done = workflow.dag.noneedrun_finished(job)
+            if done and not workflow.async_run(workflow.persistence.incomplete(job)):
+                discard(job.output.weights)
 
 
 # Every job on a cluster starts Snakemake anew and reads the rules. So what grows with the study is a

@@ -13,12 +13,15 @@ rule download_dataset:
         f"{paths.logs}/download_dataset/{{dataset}}/{{archive}}.log",
     conda:
         CONDA_ENVIRONMENT
-    params:
+    # No parameter: the checksum decides what the archive is, and an archive that is there and has it
+    # is not fetched again from elsewhere.
+    resources:
         url=lambda wildcards: archive_of(wildcards).url,
+    params:
         checksum=lambda wildcards: archive_of(wildcards).checksum,
     shell:
         "python -m noise_resistance --log {log:q} download-dataset"
-        " --url {params.url:q}"
+        " --url {resources.url:q}"
         " --checksum {params.checksum:q}"
         " --output {output:q}"
 

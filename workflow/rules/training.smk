@@ -47,3 +47,12 @@ rule train:
         " --threads {threads}"
         " --fingerprint {params.code}"
         " {output.snapshots:q}"
+
+
+# The last handler of each kind is the only one that Snakemake calls.
+onsuccess:
+    discard_states()
+
+
+onerror:
+    discard_states()

@@ -90,16 +90,13 @@ def _local_path(url: str) -> Path | None:
 def _fetch(
     url: str, checksum: str, destination: Path, patience: Patience, terminal: TextIO | None
 ) -> None:
-    """Download through `pooch`, in a folder of its own so that a kill leaves no litter."""
-    pooch.get_logger().setLevel("WARNING")
+    """Download in a folder of its own; there the file waits until it is whole and named."""
     folder = destination.parent / f".download-{checksum.replace(':', '-')}"
     folder.mkdir(parents=True, exist_ok=True)
     downloader = ResumingDownloader(folder / "partial", checksum, patience, terminal)
-    whole = pooch.retrieve(
-        url, known_hash=checksum, fname="whole", path=folder, downloader=downloader
-    )
-    with replace_atomically(destination) as temporary:
-        Path(whole).replace(temporary)
+    # Not through `pooch.retrieve`, which renames on the way: a kill between two renames would leave
+    # a whole archive under a name that no later call knows.
+    downloader(url, str(destination))
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -17,6 +17,7 @@ import urllib3
 from tqdm import tqdm
 
 from noise_resistance.errors import DataError
+from noise_resistance.storage.files import give_name
 
 __all__ = ["Patience", "ResumingDownloader", "SourceError"]
 
@@ -54,6 +55,8 @@ class Patience:
 class ResumingDownloader:
     """Bring a file of known checksum here, keeping what has arrived when the line breaks.
 
+    The file gets its name in one step, whole and on the disk.
+
     Attributes:
         partial: where the bytes gather; it stays when a download is given up or killed, and the
             next one goes on from it.
@@ -81,7 +84,7 @@ class ResumingDownloader:
                 self.partial.unlink()
                 self._download(url)
             self._check(url)
-        self.partial.replace(output_file)
+        give_name(self.partial, Path(output_file))
 
     def _download(self, url: str) -> None:
         """Attempt until the file is complete or the attempts are used up."""

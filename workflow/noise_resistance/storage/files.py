@@ -2,13 +2,14 @@
 
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from noise_resistance.errors import DataError
 
-__all__ = ["cannot_write", "replace_atomically", "write_text"]
+__all__ = ["cannot_write", "check_writable", "give_name", "replace_atomically", "write_text"]
 
 _PREFIX = ".tmp-"
 
@@ -34,9 +35,7 @@ def replace_atomically(path: str | Path) -> Iterator[Path]:
     temporary = path.parent / f"{_PREFIX}{os.getpid()}-{path.name}"
     try:
         yield temporary
-        _flush(temporary)
-        temporary.replace(path)
-        _flush(path.parent)
+        give_name(temporary, path)
     except OSError as error:
         if error.filename not in (None, str(temporary), str(path), str(path.parent)):
             raise
@@ -48,6 +47,28 @@ def replace_atomically(path: str | Path) -> Iterator[Path]:
         raise cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def give_name(whole: Path, path: Path) -> None:
+    """Give a whole file of the same file system its final name, once its bytes are on the disk."""
+    _flush(whole)
+    whole.replace(path)
+    _flush(path.parent)
+
+
+def check_writable(folder: str | Path) -> None:
+    """Try to write into a folder, or into the nearest one above it that is there.
+
+    Raises:
+        DataError: nothing can be written there.
+    """
+    folder = Path(folder)
+    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there, prefix=_PREFIX):
+            pass
+    except OSError as error:
+        raise cannot_write(there, error) from error
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -164,7 +164,7 @@ def read_tree(path: str | Path, kind: str) -> Record:
 def _opened(path: Path, kind: str) -> Iterator[tuple[h5py.File, dict[str, Any]]]:
     """Open a file of this kind for reading; whatever HDF5 trips over becomes one line."""
     if not path.is_file():
-        raise DataError(f"{path}: no such file; run snakemake to make it")
+        raise DataError(f"{path}: no such file; {_how_to_make(path, kind)}")
     try:
         if is_broken(path):
             raise DataError(f"{path}: damaged (it does not match its checksum); {_REMEDY}")
@@ -183,6 +183,14 @@ def _opened(path: Path, kind: str) -> Iterator[tuple[h5py.File, dict[str, Any]]]
     ) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path}: damaged or no HDF5 file ({reason}); {_REMEDY}") from error
+
+
+def _how_to_make(path: Path, kind: str) -> str:
+    # A dataset that was deleted to save disk is no input of what is finished, so Snakemake does not
+    # make it for a job that it runs again for a reason of its own.
+    if kind == "dataset":
+        return f"run `snakemake {path}` with your usual options, then the same command again"
+    return "run snakemake to make it"
 
 
 def _datasets_below(file: h5py.File) -> dict[str, h5py.Dataset]:

@@ -1,14 +1,17 @@
-"""The state of an unfinished training, kept beside its results until it is done.
+"""The state of a training, kept beside its results until Snakemake knows that it is done.
 
 Snakemake deletes the declared outputs of a job that fails, so the state lives in a folder that no
 rule declares; the file's name in it is a hash of all that decides the training, so a changed
 training never meets the state of another. The states after the epochs that a study keeps lie there
-too until the training ends: a kill deletes no snapshot.
+too: a kill deletes no snapshot.
+
+The process that trains never deletes the state: it may outlive the Snakemake that started it, and
+the next one, which knows of no finished job, starts the training again. With the last epoch's state
+there that takes seconds. The run of Snakemake that has the training in its books discards it.
 """
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -19,6 +22,7 @@ from noise_resistance.errors import DataError
 from noise_resistance.storage.hdf5 import Variable, read_record, write_record
 from noise_resistance.storage.locks import hold
 from noise_resistance.storage.provenance import Provenance
+from noise_resistance.storage.resume import lock_of, resume_folder
 from noise_resistance.training.engine import State
 from noise_resistance.training.history import HISTORY, History
 
@@ -47,8 +51,8 @@ class CheckpointFolder:
             provenance: of this step; its fingerprint is part of the key.
         """
         text = json.dumps([parameters, provenance.fingerprint], sort_keys=True)
-        self.folder = weights.parent / ".resume"
-        self.path = self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.h5"
+        self._lock = lock_of(weights)
+        self.path = resume_folder(weights) / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.h5"
         self._parameters, self._provenance = dict(parameters), provenance
 
     def held(self) -> AbstractContextManager[None]:
@@ -59,7 +63,7 @@ class CheckpointFolder:
         Raises:
             DataError: another process has it, or the folder cannot be written to.
         """
-        return hold(self.folder / "lock")
+        return hold(self._lock)
 
     def read(self) -> Checkpoint | None:
         """Return the last state, or None if there is none that can be used."""
@@ -74,12 +78,8 @@ class CheckpointFolder:
         self._write(self.path, checkpoint)
 
     def keep(self, checkpoint: Checkpoint) -> None:
-        """Keep a state until the training is done."""
+        """Keep a state beside the last one."""
         self._write(self._kept(checkpoint.history.epochs), checkpoint)
-
-    def remove(self) -> None:
-        """Delete the folder: the training is done."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _kept(self, epoch: int) -> Path:
         return self.path.with_name(f"{self.path.stem}-epoch-{epoch}.h5")
@@ -94,6 +94,9 @@ class CheckpointFolder:
             return None
         if record.parameters != json.loads(json.dumps(self._parameters)):
             print(f"resume: {path} was made with other parameters; starting anew", flush=True)
+            return None
+        if missing := {*State._fields, *HISTORY} - record.variables.keys():
+            print(f"resume: {path} has no {min(missing)}; starting anew", flush=True)
             return None
         columns = {name: record[name].tolist() for name in HISTORY}
         return Checkpoint(

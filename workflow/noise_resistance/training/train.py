@@ -15,7 +15,7 @@ from noise_resistance.storage.provenance import Provenance
 from noise_resistance.study.numbers import format_number
 from noise_resistance.study.request import TrainingRequest
 from noise_resistance.training.checkpoints import Checkpoint, CheckpointFolder, optimizer_variables
-from noise_resistance.training.engine import Engine
+from noise_resistance.training.engine import Engine, State
 from noise_resistance.training.history import History
 
 __all__ = ["SNAPSHOT_FILES", "train"]
@@ -34,7 +34,8 @@ def train(
     """Train one model and write its weights and history, and beside them the optimizer's state.
 
     A training that was interrupted goes on from its last finished epoch and ends, on the same
-    machine's CPU, with the same bits.
+    machine's CPU, with the same bits. Its last state stays: one that is finished and started again
+    writes its files and trains nothing.
 
     Args:
         request: what to train.
@@ -53,7 +54,6 @@ def train(
     checkpoints = CheckpointFolder(weights, request.parameters(), provenance)
     with checkpoints.held():
         _train(request, dataset, (weights, history), checkpoints, provenance, snapshots or {})
-    checkpoints.remove()
 
 
 def _train(
@@ -72,6 +72,8 @@ def _train(
         if progress.epochs in snapshots:
             checkpoints.keep(checkpoint)
         checkpoints.write(checkpoint)
+        # Not before: an epoch that the log names is never trained again.
+        _report(engine, progress, request.recipe.epochs)
     attributes = provenance.attributes(request.parameters())
     _write(engine, progress, *files, attributes)
     for finished, folder in snapshots.items():
@@ -116,13 +118,28 @@ def _resume(engine: Engine, checkpoints: CheckpointFolder, snapshots: Iterable[i
     checkpoint = checkpoints.read()
     if checkpoint is None:
         return History()
-    passed = [epoch for epoch in snapshots if epoch <= checkpoint.history.epochs]
-    if missing := [epoch for epoch in passed if checkpoints.read_kept(epoch) is None]:
-        print(f"resume: the state after epoch {missing[0]} was not kept; starting anew", flush=True)
+    states = [checkpoint.state]
+    for epoch in [one for one in snapshots if one <= checkpoint.history.epochs]:
+        kept = checkpoints.read_kept(epoch)
+        if kept is None:
+            print(f"resume: the state after epoch {epoch} was not kept; starting anew", flush=True)
+            return History()
+        states.append(kept.state)
+    if not all(_fits(engine, state) for state in states):
+        print(
+            f"resume: {checkpoints.path} does not fit this network and optimizer, as after a "
+            "change of the libraries; starting anew",
+            flush=True,
+        )
         return History()
     engine.restore(checkpoint.state)
     print(f"resume: going on after epoch {checkpoint.history.epochs}", flush=True)
     return checkpoint.history
+
+
+def _fits(engine: Engine, state: State) -> bool:
+    # Before anything is restored: a state that fits in part would leave a mixture.
+    return all(one.shape == other.shape for one, other in zip(engine.state(), state, strict=True))
 
 
 def _train_epoch(engine: Engine, epoch: int, request: TrainingRequest, progress: History) -> None:
@@ -145,12 +162,15 @@ def _train_epoch(engine: Engine, epoch: int, request: TrainingRequest, progress:
         learning_rate=engine.learning_rate(epoch),
         seconds=seconds,
     )
-    left = (request.recipe.epochs - epoch - 1) * seconds
-    images = engine.images / seconds
+
+
+def _report(engine: Engine, progress: History, epochs: int) -> None:
+    seconds = progress.seconds[-1]
+    left = (epochs - progress.epochs) * seconds
     print(
-        f"epoch {epoch + 1}/{request.recipe.epochs}: loss {result.loss:.4f}, accuracy "
-        f"{100 * result.accuracy:.2f} %, "
-        f"test accuracy {100 * test_accuracy:.2f} %, {seconds:.1f} s, {images:,.0f} images/s, "
-        f"{left / 60:.1f} min left",
+        f"epoch {progress.epochs}/{epochs}: loss {progress.loss[-1]:.4f}, accuracy "
+        f"{100 * progress.accuracy[-1]:.2f} %, "
+        f"test accuracy {100 * progress.test_accuracy[-1]:.2f} %, {seconds:.1f} s, "
+        f"{engine.images / seconds:,.0f} images/s, {left / 60:.1f} min left",
         flush=True,
     )
