@@ -30,12 +30,14 @@ def test_intervals_cover_the_truth_in_93_to_97_percent_of_simulated_studies(
     generator = np.random.default_rng(seeds)
     for name, spread in SPREADS.items():
         # Three to five skewed values do not tell their own spread where little else varies.
-        low = 0.92 if (name, make) == ("seeds decide", skewed) else 0.93
+        least = 0.92 if (name, make) == ("seeds decide", skewed) else 0.93
+        # Of a difference, effects are symmetric with heavier tails, and two cells' few degrees of
+        # freedom are told too low by Welch's formula.
+        most = 0.98 if name == "remainder" else 0.975 if make is skewed else 0.97
         for draws in (10, 25):
             values = make(generator, spread, (STUDIES, 2, seeds, draws))
-            assert low <= coverage(values[:, :1], [1]) <= 0.97, (name, draws)
-            # A difference of skewed effects is symmetric with heavy tails: at most 97.5.
-            assert 0.93 <= coverage(values, [1, -1]) <= 0.975, (name, draws)
+            assert least <= coverage(values[:, :1], [1]) <= 0.97, (name, draws)
+            assert 0.93 <= coverage(values, [1, -1]) <= most, (name, draws)
 
 
 @pytest.mark.parametrize("make", [unbounded, bounded, skewed])
