@@ -24,6 +24,8 @@ SPREADS = {
     "seeds decide": Spread(8, 3, 5),
     "equal parts": Spread(6, 6, 6),
     "calm": Spread(2, 3, 2),
+    # A draw that does to each training something else.
+    "remainder": Spread(0, 0, 6),
 }
 
 

@@ -9,71 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from noise_resistance.analysis import best_rate, claims, comparison, uncertainty
+from known_studies import RATES, paper_outline, study_of
+from noise_resistance.analysis import best_rate, checks, claims, comparison, uncertainty
 from noise_resistance.analysis.cells import Cells
 from noise_resistance.analysis.figures import learning_rate, optimizer, style, tradeoff
 from noise_resistance.analysis.published import KEYS, published
 from noise_resistance.study import fingerprint
-from noise_resistance.study.grid import Experiment
-from noise_resistance.study.outline import DatasetOutline, Outline
 from synthetic_study import outline_of, write_study
 
-RATES = (0.0005, 0.000625, 0.00075, 0.001, 0.00125, 0.0015)
-OPTIMIZERS = ("sgd", "sgd_momentum", "sgd_nesterov", "adam", "nadam", "adamax")
-MODELS = ("resnet20", "resnet32", "resnet44", "resnet56")
 TABLE3 = published("average_normalized_accuracy", "Table III").set_index(KEYS)["value"].to_dict()
 TABLE2 = published("baseline_accuracy", "Table II").set_index(KEYS)["value"].to_dict()
-
-
-def paper_outline(seeds: int = 5) -> Outline:
-    datasets = {
-        "cifar10": DatasetOutline("CIFAR10", 10),
-        "cifar100": DatasetOutline("CIFAR100", 100),
-    }
-    names = tuple(datasets)
-    low = (0.00005, *RATES)
-    return Outline(
-        study="paper",
-        experiments=(
-            Experiment("learning_rate", names, MODELS, ("adam",), RATES, ("all",)),
-            Experiment("optimizer", names[:1], MODELS[:1], OPTIMIZERS, (0.00075,), ("all",)),
-            Experiment("tradeoff", names, MODELS[:1], ("adam",), low, ("all",)),
-        ),
-        seeds=tuple(range(1, seeds + 1)),
-        noise_levels=(0.05, 0.1, 0.4),
-        draws=6,
-        epochs=7,
-        datasets=datasets,
-    )
-
-
-def study_of(
-    outline: Outline,
-    average: Callable[..., float],
-    baseline: Callable[..., float],
-    noise: float = 0.001,
-) -> Cells:
-    """Make the tidy table of a study whose true means are these functions of the training."""
-    generator = np.random.default_rng(1)
-    rows = []
-    for training in outline.trainings:
-        a_o = baseline(training) + noise * generator.standard_normal()
-        of_seed = noise * generator.standard_normal()
-        for level in outline.noise_levels:
-            for draw in range(outline.draws):
-                normalized = average(training) + of_seed + noise * generator.standard_normal()
-                rows.append(
-                    {
-                        **vars(training),
-                        "scope": "all",
-                        "noise_level": level,
-                        "draw": draw,
-                        "accuracy": a_o * normalized,
-                        "baseline_accuracy": a_o,
-                        "normalized_accuracy": normalized,
-                    }
-                )
-    return Cells(pd.DataFrame(rows), outline, "all")
 
 
 def good(one) -> float:  # type: ignore[no-untyped-def]
@@ -107,13 +52,13 @@ def verdicts(cells: Cells) -> dict[str, set[str]]:
 
 
 def test_every_claim_holds_where_the_truth_is_as_the_paper_says() -> None:
-    found = verdicts(study_of(paper_outline(), good, good_baseline))
-    assert len(found) == 15
+    found = verdicts(study_of(paper_outline(), good, good_baseline, slope=0.2))
+    assert len(found) == 18
     assert found == {name: {"holds"} for name in found}
 
 
 def test_every_claim_fails_where_the_truth_is_the_opposite() -> None:
-    found = verdicts(study_of(paper_outline(), bad, bad_baseline))
+    found = verdicts(study_of(paper_outline(), bad, bad_baseline, slope=-0.2))
     assert found == {name: {"fails"} for name in found}
 
 
@@ -147,8 +92,8 @@ def test_a_wrong_verdict_is_as_rare_as_the_interval_says() -> None:
         values = generator.normal(0.6, 0.05, (3, 3, 6)) + generator.normal(0, 0.1, 6)
         names = [("d", "m", "o", rate) for rate in (1.0, 2.0, 3.0)]
         table = dict(zip(names, values, strict=True))
-        parts = [claims.difference_of(table, [names[0]], [one]) for one in names[1:]]
-        wrong += claims.decide([parts]).verdict in ("holds", "fails")
+        parts = [checks.difference_of(table, [names[0]], [one]) for one in names[1:]]
+        wrong += checks.decide([parts]).verdict in ("holds", "fails")
     assert wrong <= 0.05 * 200 + 3 * np.sqrt(0.05 * 0.95 * 200)
 
 
@@ -160,7 +105,46 @@ def test_with_one_seed_baselines_are_undecided_and_noise_is_of_draws_only() -> N
         "no interval: needs several seeds",
     )
     noise = found[found["claim"] == "easier_task_more_resistant"].iloc[0]
-    assert (noise["verdict"], noise["note"]) == ("holds", "draws only")
+    assert (noise["verdict"], noise["note"]) == (
+        "holds",
+        "these trainings only: one seed, interval over draws",
+    )
+
+
+def test_low_rates_are_tested_at_0_00005_and_lower_at_noise_level_0_1() -> None:
+    outline = paper_outline()
+    tradeoff = replace(outline.experiments[2], learning_rates=(0.00005, 0.0004, *RATES))
+    outline = replace(outline, experiments=(*outline.experiments[:2], tradeoff))
+    cells = study_of(
+        outline,
+        lambda one: {0.00005: 0.3, 0.0004: 0.9}.get(one.learning_rate, 0.5),
+        lambda one: {0.00005: 0.7, 0.0004: 0.9}.get(one.learning_rate, 0.75),
+        noise=0.0001,
+        slope=1.0,
+    )
+    found = claims.claims_of(cells).groupby("claim")["value"].first()
+    # The study's noise levels have the mean 0.1767, so at each level all rates shift alike.
+    assert found["lowest_rates_less_resistant"] == pytest.approx(0.5 - 0.3, abs=0.001)
+    assert found["low_rates_less_resistant"] == pytest.approx(0.5 - (0.3 + 0.9) / 2, abs=0.001)
+    assert found["lowest_rates_worse_baseline"] == pytest.approx(0.05, abs=0.001)
+    assert found["low_rates_worse_baseline"] == pytest.approx(0.75 - 0.8, abs=0.001)
+    at_level = replace(outline, noise_levels=(0.05, 0.2))
+    without = claims.claims_of(study_of(at_level, good, good_baseline)).set_index("claim")
+    assert without.loc["lowest_rates_less_resistant", "verdict"] == "not tested"
+    assert without.loc["lowest_rates_less_resistant", "note"].startswith("needs noise level 0.1,")
+
+
+def test_accuracy_that_rises_between_two_noise_levels_at_one_rate_fails_that_claim() -> None:
+    cells = study_of(paper_outline(), good, good_baseline, slope=0.2)
+    table = cells.table.copy()
+    odd = (table["noise_level"] == 0.3) & (table["model"] == "resnet32")
+    odd &= (table["learning_rate"] == 0.001) & (table["dataset"] == "cifar10")
+    table.loc[odd, "normalized_accuracy"] += 0.1
+    found = claims.claims_of(replace(cells, table=table))
+    found = found[found["claim"] == "accuracy_falls_with_noise"].set_index("where")
+    assert found.loc["ResNet32, CIFAR10", "verdict"] == "fails"
+    assert found.loc["ResNet32, CIFAR10", "value"] == pytest.approx(0.02 - 0.1, abs=0.002)
+    assert found.drop("ResNet32, CIFAR10")["verdict"].eq("holds").all()
 
 
 def test_a_claim_that_the_study_cannot_test_says_what_it_needs() -> None:
@@ -247,9 +231,36 @@ def test_what_is_missing_is_said_for_any_subset_of_the_grid() -> None:
     at = text.set_index("noise_level")["agrees"]
     assert (at[0.1] == "missing").all()
     assert (at[0.05] != "missing").all()
-    assert text["missing"].iloc[0] == (
-        "cifar10, resnet56, adam, learning rate 0.00075, noise level 0.01"
+    needs = text.set_index("noise_level")["missing"]
+    assert needs[0.01].iloc[0] == "noise level 0.01", "the cell is there"
+    alone = replace(outline, experiments=outline.experiments[2:])
+    values = comparison.compare(study_of(alone, good, good_baseline))
+    row = values[(values["source"] == "Table III") & (values["model"] == "resnet56")].iloc[0]
+    assert row["missing"] == (
+        "cifar10, resnet56, adam, learning rate 0.0005, noise levels 0.01, 0.1, 0.2, 0.3"
     )
+
+
+def test_averages_over_other_noise_levels_than_the_papers_are_not_compared_with_its() -> None:
+    outline = replace(paper_outline(), noise_levels=(0.05, 0.1, 0.4))
+    cells = study_of(outline, of(TABLE3, 0.6), of(TABLE2, 0.8))
+    values = comparison.compare(cells).groupby("quantity")
+    averages = values.get_group("average_normalized_accuracy")
+    assert (averages["agrees"] == "missing").all()
+    assert set(averages["missing"]) == {"noise levels 0.01, 0.2, 0.3"}
+    assert (values.get_group("baseline_accuracy")["agrees"] != "missing").all()
+    assert comparison.readings_of(cells)["cells"] == 0
+
+
+def test_averages_are_over_the_papers_noise_levels_where_the_study_has_more() -> None:
+    levels = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4)
+    outline = replace(paper_outline(), noise_levels=(0.0, *levels, 0.8))
+    cells = study_of(outline, lambda _: 0.6, lambda _: 0.8, noise=0, slope=0.5)
+    values = comparison.compare(cells)
+    found = values[values["source"] == "Table III"]["value"]
+    middle = np.mean(outline.noise_levels)
+    assert list(found) == pytest.approx([0.6 + 0.5 * (middle - np.mean(levels))] * 48)
+    assert cells.average["cifar10", "resnet20", "adam", 0.001].mean() < found.iloc[0] - 0.02
 
 
 def test_best_rates_and_pareto_front_of_a_known_study() -> None:
@@ -293,6 +304,21 @@ def test_figures_draw_the_papers_values_where_the_grid_has_them() -> None:
         assert "paper" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
+def test_figures_draw_no_average_of_the_paper_beside_one_over_other_noise_levels() -> None:
+    outline = replace(paper_outline(seeds=1), noise_levels=(0.1, 0.4))
+    table = study_of(outline, good, good_baseline).table
+    with style.styled():
+        third = optimizer.figure_of(table, outline, "all")
+        fourth = tradeoff.figure_of(table, outline, "all")
+    for figure in (third, fourth):
+        hollow = [line for line in figure.axes[0].lines if line.get_markerfacecolor() == "none"]
+        assert len(hollow) == 1, "the baselines"
+        assert TABLE2["cifar10", "resnet20", "adam", 0.00075] in [
+            *hollow[0].get_xdata(),
+            *hollow[0].get_ydata(),
+        ]
+
+
 def test_tables_are_written_from_files_with_named_columns(tmp_path: Path) -> None:
     study = write_study(tmp_path, outline_of(seeds=3))
     with contextlib.chdir(tmp_path):
@@ -303,11 +329,7 @@ def test_tables_are_written_from_files_with_named_columns(tmp_path: Path) -> Non
     claims.write(study.outline, study.summary, tmp_path / "claims")
     table = pd.read_csv(tmp_path / "uncertainty-all.csv")
     assert len(table) == 12
-    share = table["value"] / 100
-    training = study.outline.trainings[0]
-    baselines = [study.baselines[replace(training, seed=seed)] for seed in study.outline.seeds]
-    error = 100 * np.sqrt(share[0] * (1 - share[0]) / (1000 * np.mean(baselines)))
-    assert table["test_set_error"][0] == pytest.approx(error)
+    assert table["at_chance"].eq(0).all()
     found = pd.read_csv(tmp_path / "claims.csv")
     assert {"claim", "scope", "where", "statistic", "value", "low", "high", "verdict"} <= set(found)
     assert not found.duplicated(["claim", "scope", "where"]).any()

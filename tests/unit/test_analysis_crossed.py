@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from noise_resistance.analysis.crossed import contrast, probability_best, variance_parts
+from noise_resistance.analysis.crossed import (
+    contrast,
+    further_training,
+    probability_best,
+    variance_parts,
+)
 from simulated_studies import SPREADS, Spread, bounded, skewed, unbounded
 
 STUDIES = 2000
@@ -17,27 +22,51 @@ def coverage(values: np.ndarray, weights: list[float]) -> float:
     return float(((low <= 0) & (high >= 0)).mean())
 
 
-@pytest.mark.parametrize("make", [unbounded, bounded])
+@pytest.mark.parametrize("make", [unbounded, bounded, skewed])
 @pytest.mark.parametrize("seeds", [3, 5, 10])
-def test_intervals_cover_the_truth_in_93_to_97_percent_of_2000_studies(
+def test_intervals_cover_the_truth_in_93_to_97_percent_of_simulated_studies(
     make: Callable[..., np.ndarray], seeds: int
 ) -> None:
     generator = np.random.default_rng(seeds)
-    for name in ("usual", "draws decide"):
+    for name, spread in SPREADS.items():
+        # Three to five skewed values do not tell their own spread where little else varies.
+        least = 0.92 if (name, make) == ("seeds decide", skewed) else 0.93
+        # Of a difference, effects are symmetric with heavier tails, and two cells' few degrees of
+        # freedom are told too low by Welch's formula.
+        most = 0.98 if name == "remainder" else 0.975 if make is skewed else 0.97
         for draws in (10, 25):
-            values = make(generator, SPREADS[name], (STUDIES, 2, seeds, draws))
-            assert 0.93 <= coverage(values[:, :1], [1]) <= 0.97, (name, draws)
-            assert 0.93 <= coverage(values, [1, -1]) <= 0.97, (name, draws)
+            values = make(generator, spread, (STUDIES, 2, seeds, draws))
+            assert least <= coverage(values[:, :1], [1]) <= 0.97, (name, draws)
+            assert 0.93 <= coverage(values, [1, -1]) <= most, (name, draws)
 
 
+@pytest.mark.parametrize("make", [unbounded, bounded, skewed])
 @pytest.mark.parametrize("seeds", [3, 5, 10])
-def test_skewed_effects_and_every_kind_of_spread_cost_few_points_of_coverage(seeds: int) -> None:
+def test_one_further_training_lies_where_its_interval_says_in_93_to_97_percent(
+    make: Callable[..., np.ndarray], seeds: int
+) -> None:
     generator = np.random.default_rng(seeds)
     for name, spread in SPREADS.items():
-        for make in (unbounded, bounded, skewed):
-            values = make(generator, spread, (STUDIES, 2, seeds, 25))
-            assert 0.91 <= coverage(values[:, :1], [1]) <= 0.98, (name, make.__name__)
-            assert 0.92 <= coverage(values, [1, -1]) <= 0.98, (name, make.__name__)
+        values = make(generator, spread, (STUDIES, 1, seeds, 25))[:, 0]
+        # The paper's training has its own draws, none in common with the study's.
+        paper = make(generator, spread, (STUDIES, 1, 1, 25)).mean((1, 2, 3))
+        low, high = further_training(values).limits(0.95)
+        inside = (low <= paper - values.mean((1, 2))) & (paper - values.mean((1, 2)) <= high)
+        assert 0.93 <= inside.mean() <= 0.97, (name, make.__name__)
+
+
+def test_the_error_of_a_further_training_has_the_parts_that_it_is_made_of() -> None:
+    spread = Spread(5, 20, 10)
+    values = unbounded(np.random.default_rng(8), spread, (4000, 1, 4, 25))[:, 0]
+    # Of the further training 1, of the mean 1/4; draws twice; both together 1 and 1/4.
+    expected = 25 * (1 + 1 / 4) + 2 * 400 / 25 + 100 / 25 * (1 + 1 / 4)
+    assert (further_training(values).error ** 2).mean() == pytest.approx(expected, rel=0.03)
+    of_one = further_training(values[:, :1])
+    assert (of_one.error**2).mean() == pytest.approx(2 * 500 / 25, rel=0.03)
+    assert of_one.freedom[0] == 24
+    of_baselines = further_training(values[:, :, :1])
+    assert (of_baselines.error**2).mean() == pytest.approx((25 + 100) * (1 + 1 / 4), rel=0.05)
+    assert of_baselines.freedom == pytest.approx(3)
 
 
 def test_students_t_over_the_seeds_means_is_too_narrow_where_draws_are_common() -> None:

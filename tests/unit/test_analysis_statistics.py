@@ -93,7 +93,8 @@ def test_several_seeds_give_an_interval_over_seeds_and_draws_each_with_its_own_b
     found = statistics.normalized_accuracy(table).iloc[0]
     # Mean squares: seeds 2 * 0.02 = 0.04, draws 2 * 0.125 = 0.25, remainder 4 * 0.05^2 = 0.01.
     variance = (0.04 + 0.25 - 0.01) / 4
-    freedom = (0.04 + 0.25 - 0.01) ** 2 / (0.04**2 + 0.25**2)
+    # In the degrees of freedom that of the seeds, which has one of its own, weighs 5-fold.
+    freedom = (5 * 0.04 + (0.25 - 0.01)) ** 2 / ((5 * 0.04) ** 2 + (0.25 - 0.01) ** 2)
     half = stats.t.ppf(0.975, freedom) * np.sqrt(variance)
     assert found["value"] == pytest.approx(0.6)
     assert (found["low"], found["high"]) == pytest.approx((0.6 - half, 0.6 + half))

@@ -7,6 +7,7 @@ import pandas as pd
 
 from noise_resistance.analysis.cells import Cells
 from noise_resistance.analysis.crossed import probability_best
+from noise_resistance.analysis.flags import describe_left_out
 from noise_resistance.analysis.labels import MISSING
 from noise_resistance.analysis.listing import (
     covers,
@@ -41,7 +42,15 @@ def write(outline: Outline, summary_file: Path, scope: str, stem: Path) -> None:
         DataError: the summary is missing or damaged.
     """
     summary = read_summary(summary_file)
-    values = rates_of(Cells(summary, outline, scope))
+    cells = Cells(summary, outline, scope)
+    values = rates_of(cells)
+    lost = cells.left_out("learning_rate", "tradeoff")
+    about = (
+        "that this very training is the most resistant of its row, over all draws; it says nothing "
+        "of another training at the same rate"
+        if len(outline.seeds) == 1
+        else "that the rate is the most resistant of its row"
+    )
     rows = [
         (
             row_title(outline, row),
@@ -60,9 +69,10 @@ def write(outline: Outline, summary_file: Path, scope: str, stem: Path) -> None:
         "The sweet spot: baseline accuracy and average normalized accuracy in % by learning rate, "
         f"noise scope '{scope}', ±: half of the 95 % interval. Behind best: average normalized "
         "accuracy of the row's best rate less this one's, draws paired; the best is chosen by the "
-        "same values, so its lead is on the high side. Probability: in %, that the rate is the "
-        "most resistant of its row. Front: no other rate of the row is better in one of the two "
-        f"and at least as good in the other. {covers(outline, summary)}"
+        f"same values, so its lead is on the high side. Probability: in %, {about}. Front: no "
+        "other rate of the row is better in one of the two and at least as good in the other. "
+        + (f"{describe_left_out(lost, outline)}. " if lost else "")
+        + covers(outline, summary)
     )
     headings = (
         "Cell",
@@ -81,7 +91,11 @@ def write(outline: Outline, summary_file: Path, scope: str, stem: Path) -> None:
 
 
 def rates_of(cells: Cells) -> pd.DataFrame:
-    """Return one row a cell; fractions. Rows of one rate only have no best."""
+    """Return one row a cell; fractions.
+
+    Rows of one rate only have no best. The cells at chance are those that `cells` has: by default
+    none, so that a network which guesses is never the best.
+    """
     found = []
     for key, row in cells.rows("learning_rate", "tradeoff").items():
         averages = np.stack([cells.average[cell] for cell in row])

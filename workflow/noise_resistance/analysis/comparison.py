@@ -1,5 +1,6 @@
 """How far the study lies from the paper, and under which noise scope it is nearest."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from noise_resistance.analysis.cells import Cells, Values
-from noise_resistance.analysis.crossed import contrast, variance_parts
+from noise_resistance.analysis.cells import Cell, Cells, Values
+from noise_resistance.analysis.correlation import FEWEST_FOR_INTERVAL, rank_correlation
+from noise_resistance.analysis.crossed import further_training
+from noise_resistance.analysis.flags import describe_left_out
 from noise_resistance.analysis.labels import MISSING, model_title
 from noise_resistance.analysis.listing import (
     covers,
@@ -19,17 +22,19 @@ from noise_resistance.analysis.listing import (
     with_interval,
     write_listing,
 )
-from noise_resistance.analysis.published import KEYS, published
-from noise_resistance.analysis.statistics import CONFIDENCE
+from noise_resistance.analysis.published import KEYS, noise_levels, published
+from noise_resistance.analysis.statistics import CONFIDENCE, estimate
 from noise_resistance.analysis.summary import read_summary
 from noise_resistance.study.numbers import format_number
 from noise_resistance.study.outline import Outline
 
 __all__ = ["compare", "readings_of", "write", "write_readings"]
 
-_FEWEST = 4  # cells from which a correlation has an interval
 _NUMBERS = ["paper", "value", "low", "high", "difference", "single_low", "single_high"]
-_READING = ["spearman", "spearman_low", "spearman_high", "rmse", "rmse_low", "rmse_high", "bias"]
+_READING = [
+    *("spearman", "spearman_low", "spearman_high", "p"),
+    *("rmse", "rmse_low", "rmse_high", "bias"),
+]
 
 
 def write(outline: Outline, summary_file: Path, scope: str, stem: Path) -> None:
@@ -47,7 +52,8 @@ def write(outline: Outline, summary_file: Path, scope: str, stem: Path) -> None:
         DataError: the summary is missing or damaged.
     """
     table = read_summary(summary_file)
-    values = compare(Cells(table, outline, scope))
+    cells = Cells(table, outline, scope, with_chance=True)
+    values = compare(cells)
     rows = []
     for source, group in values.groupby("source", sort=False):
         for row in records(group):
@@ -55,13 +61,18 @@ def write(outline: Outline, summary_file: Path, scope: str, stem: Path) -> None:
                 rows.append(_row(outline, row))
         missing = group[group["agrees"] == "missing"]
         if len(missing):
-            said = f"{len(missing)} of {len(group)} missing: needs {_needs(missing)}"
+            said = f"{len(missing)} of {len(group)} missing: needs {_needs(missing, cells)}"
             rows.append((str(source), said, *[MISSING] * 5))
+    levels = ", ".join(map(format_number, noise_levels()))
     caption = (
         f"The paper's values and the study's in %, noise scope '{scope}', ±: half of the 95 % "
-        "interval. Agrees: the paper's value, which is of one training, lies in the 95 % interval "
-        "for one further training where there are several seeds, and in the interval over draws "
-        f"where there is one. {covers(outline, table)}"
+        f"interval. Averages are over the paper's noise levels, {levels}. Agrees: the paper's "
+        "value lies in the 95 % interval for one further training with as many draws of its own "
+        "as the study has (the paper does not say how many it had); with one seed in that for as "
+        "many other draws of the same training. "
+        + "At chance: a training of the cell guesses, so its value is compared with none. "
+        * bool((values["agrees"] == "at chance").any())
+        + covers(outline, table)
     )
     headings = ("Source", "Cell", "Learning rate", "Paper", "This study", "Difference", "Agrees")
     write_listing(stem, in_percent(values, _NUMBERS), caption, headings, rows, "lprrrrl")
@@ -70,11 +81,22 @@ def write(outline: Outline, summary_file: Path, scope: str, stem: Path) -> None:
 def compare(cells: Cells) -> pd.DataFrame:
     """Return the paper's values with the study's: fractions, ``agrees`` and ``missing``.
 
-    ``agrees`` is ``yes``, ``no``, ``no interval`` or ``missing``; ``missing`` says what fills it.
+    ``agrees`` is ``yes``, ``no``, ``no interval``, ``at chance`` or ``missing``; ``missing`` says
+    what fills it. The averages of equation (9) are over exactly the paper's noise levels.
+
+    Args:
+        cells: of the study under one scope; those at chance are shown if it has them.
     """
     table = published()
-    levels = {level: cells.at(level) for level in table["noise_level"].dropna().unique()}
-    rows = [_compare(cells, row, levels) for row in records(table)]
+    by_level = {level: cells.at(level) for level in noise_levels()}
+    found = {
+        "baseline_accuracy": cells.baseline,
+        "average_normalized_accuracy": cells.average_over(noise_levels()),
+    }
+    rows = [
+        _compare(cells, row, found.get(row["quantity"], by_level.get(row["noise_level"], {})))
+        for row in records(table)
+    ]
     return pd.DataFrame(rows)
 
 
@@ -90,13 +112,15 @@ def write_readings(outline: Outline, summary_file: Path, stem: Path) -> None:
         DataError: the summary is missing or damaged.
     """
     table = read_summary(summary_file)
-    scopes = dict.fromkeys(table["scope"])
-    values = pd.DataFrame([readings_of(Cells(table, outline, scope)) for scope in scopes])
+    by_scope = [Cells(table, outline, scope) for scope in dict.fromkeys(table["scope"])]
+    values = pd.DataFrame([readings_of(cells) for cells in by_scope])
+    lost = {cell: count for cells in by_scope for cell, count in cells.at_chance.items()}
     rows = [
         (
             row["scope"],
             str(row["cells"]),
             _range(row["spearman"], row["spearman_low"], row["spearman_high"], 1),
+            MISSING if np.isnan(row["p"]) else f"{row['p']:.2g}",
             _range(row["rmse"], row["rmse_low"], row["rmse_high"], 100),
             percent(row["bias"], sign=True),
         )
@@ -104,68 +128,100 @@ def write_readings(outline: Outline, summary_file: Path, stem: Path) -> None:
     ]
     caption = (
         "Which reading of the paper fits: Table III against the study's average normalized "
-        "accuracies by noise scope. Cells: those that both have. Spearman's rank correlation, and "
-        "root mean square and mean difference (study less paper) in points, with 95 % bootstrap "
-        f"intervals over cells from {_FEWEST} cells on. "
-        + ("" if values["cells"].any() else "The study has no cell of Table III. ")
+        "accuracies over the paper's noise levels, by noise scope. Cells: those that both have. "
+        "Spearman's rank correlation with the p-value of a permutation test that there is none, "
+        "and root mean square and mean difference (study less paper) in points, with 95 % "
+        f"intervals over cells from {FEWEST_FOR_INTERVAL} cells on. "
+        + ("" if values["cells"].any() else _why_none(outline))
+        + (f"{describe_left_out(lost, outline)}. " if lost else "")
         + covers(outline, table)
     )
-    headings = ("Scope", "Cells", "Rank correlation", "RMSE", "Mean difference")
+    headings = ("Scope", "Cells", "Rank correlation", "p", "RMSE", "Mean difference")
     write_listing(
         stem,
         in_percent(values, ["rmse", "rmse_low", "rmse_high", "bias"]),
         caption,
         headings,
         rows,
-        "lrrrr",
+        "lrrrrr",
     )
 
 
 def readings_of(cells: Cells) -> dict[str, Any]:
-    """Return Spearman's correlation, RMSE and bias against Table III under one scope; fractions."""
-    ours, paper = [], []
-    for row in records(published("average_normalized_accuracy", "Table III")):
-        values = cells.average.get(tuple(row[key] for key in KEYS))
-        if values is not None:
-            ours.append(float(values.mean()))
-            paper.append(row["value"])
+    """Return rank correlation, RMSE and bias against Table III under one scope; fractions.
+
+    The study's averages are over exactly the paper's noise levels.
+    """
+    averages = cells.average_over(noise_levels())
+    table = records(published("average_normalized_accuracy", "Table III"))
+    paper = {tuple(row[key] for key in KEYS): row["value"] for row in table}
+    both = [cell for cell in paper if cell in averages]
+    first = np.array([averages[cell].mean() for cell in both])
+    second = np.array([paper[cell] for cell in both])
+    correlation = rank_correlation(first, second, both)
     found = dict.fromkeys(_READING, float("nan"))
-    first, second = np.array(ours), np.array(paper)
-    if ours:
-        found |= {"rmse": _rmse(first, second), "bias": float((first - second).mean())}
-    if len(ours) >= _FEWEST:
-        found["spearman"] = _spearman(first, second)
-        found |= _bootstrap(first, second)
-    return {"scope": cells.scope, "cells": len(ours), **found}
-
-
-def _compare(cells: Cells, row: dict[str, Any], levels: dict[float, Values]) -> dict[str, Any]:
-    cell = tuple(row[key] for key in KEYS)
-    by_quantity = {
-        "baseline_accuracy": cells.baseline,
-        "average_normalized_accuracy": cells.average,
-        "normalized_accuracy": levels.get(row["noise_level"], {}),
+    found |= {
+        "spearman": correlation.value,
+        "spearman_low": correlation.low,
+        "spearman_high": correlation.high,
+        "p": correlation.p,
     }
-    values = by_quantity[row["quantity"]].get(cell)
+    if both:
+        found["bias"] = float((first - second).mean())
+        found |= _root_mean_square(first - second)
+    return {"scope": cells.scope, "cells": len(both), **found}
+
+
+def _why_none(outline: Outline) -> str:
+    lacking = _levels_lacking(outline, noise_levels())
+    return f"None: needs {lacking[0]}. " if lacking else "The study has no cell of Table III. "
+
+
+def _root_mean_square(differences: np.ndarray) -> dict[str, float]:
+    """Return the RMSE with Student's t on its logarithm, from as many cells on as a correlation."""
+    squares = differences**2
+    count, mean = len(squares), float(squares.mean())
+    found = {"rmse": float(np.sqrt(mean))}
+    if count < FEWEST_FOR_INTERVAL or mean == 0:
+        return found
+    error = squares.std(ddof=1) / np.sqrt(count) / mean / 2
+    factor = float(np.exp(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * error))
+    return {**found, "rmse_low": found["rmse"] / factor, "rmse_high": found["rmse"] * factor}
+
+
+def _compare(cells: Cells, row: dict[str, Any], values: Values) -> dict[str, Any]:
+    cell: Cell = tuple(row[key] for key in KEYS)
     told = {key: row[key] for key in ("source", "quantity", *KEYS, "noise_level")}
     told |= {"scope": cells.scope, "paper": row["value"]}
-    if values is None:
-        needs = f"{row['dataset']}, {row['model']}, {row['optimizer']}, learning rate "
-        needs += format_number(row["learning_rate"])
-        if not np.isnan(row["noise_level"]):
-            needs += f", noise level {format_number(row['noise_level'])}"
+    if cell not in values:
         hole = dict.fromkeys(_NUMBERS[1:], float("nan"))
-        return {**told, **hole, "agrees": "missing", "missing": needs}
-    one = contrast(values[np.newaxis], np.ones(1))
-    low, high = one.limits(CONFIDENCE)
-    # One further training deviates from the mean by the seeds' variance besides.
-    further = float(np.nan_to_num(variance_parts(values).seeds))
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, one.freedom) * np.sqrt(one.error**2 + further)
-    value = float(one.value)
-    limits = {"single_low": float(value - half), "single_high": float(value + half)}
-    numbers = {"value": value, "low": float(low), "high": float(high)}
-    numbers |= {"difference": value - row["value"], **limits}
-    return {**told, **numbers, "agrees": _agrees(row["value"], **limits), "missing": ""}
+        return {**told, **hole, "agrees": "missing", "missing": _what_fills(cells, row, cell)}
+    value, low, high = estimate(values[cell])
+    further = further_training(values[cell])
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, further.freedom) * further.error)
+    limits = {"single_low": value - half, "single_high": value + half}
+    numbers = {"value": value, "low": low, "high": high, "difference": value - row["value"]}
+    agrees = "at chance" if cell in cells.at_chance else _agrees(row["value"], **limits)
+    return {**told, **numbers, **limits, "agrees": agrees, "missing": ""}
+
+
+def _what_fills(cells: Cells, row: dict[str, Any], cell: Cell) -> str:
+    parts = []
+    if cell not in cells.baseline:
+        *names, rate = cell
+        parts += [*names, f"learning rate {format_number(rate)}"]
+    needed = {"baseline_accuracy": (), "normalized_accuracy": (row["noise_level"],)}
+    levels = needed.get(row["quantity"], noise_levels())
+    parts += _levels_lacking(cells.outline, levels)
+    return ", ".join(parts) or "evaluations of this cell"
+
+
+def _levels_lacking(outline: Outline, levels: Sequence[float]) -> list[str]:
+    lacking = [level for level in levels if level not in outline.noise_levels]
+    if not lacking:
+        return []
+    noun = "noise level" if len(lacking) == 1 else "noise levels"
+    return [f"{noun} {', '.join(map(format_number, lacking))}"]
 
 
 def _agrees(paper: float, single_low: float, single_high: float) -> str:
@@ -191,18 +247,22 @@ def _row(outline: Outline, row: dict[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def _needs(missing: pd.DataFrame) -> str:
+def _needs(missing: pd.DataFrame, cells: Cells) -> str:
     """Say in a few words what would fill the holes."""
-    parts = [", ".join(dict.fromkeys(missing["dataset"]))]
-    parts.append(", ".join(model_title(one) for one in dict.fromkeys(missing["model"])))
-    if missing["optimizer"].nunique() > 1:
-        parts.append(", ".join(dict.fromkeys(missing["optimizer"])))
-    rates = sorted(missing["learning_rate"].unique())
-    parts.append(f"learning rates {', '.join(map(format_number, rates))}")
-    if missing["noise_level"].notna().any():
-        levels = sorted(missing["noise_level"].unique())
-        parts.append(f"noise levels {', '.join(map(format_number, levels))}")
-    return "; ".join(parts)
+    parts = []
+    here = [tuple(row[key] for key in KEYS) in cells.baseline for row in records(missing)]
+    absent = missing[~np.array(here)]
+    if len(absent):
+        parts.append(", ".join(dict.fromkeys(absent["dataset"])))
+        parts.append(", ".join(model_title(one) for one in dict.fromkeys(absent["model"])))
+        if absent["optimizer"].nunique() > 1:
+            parts.append(", ".join(dict.fromkeys(absent["optimizer"])))
+        rates = sorted(absent["learning_rate"].unique())
+        parts.append(f"learning rates {', '.join(map(format_number, rates))}")
+    of_averages = "average_normalized_accuracy" in set(missing["quantity"])
+    wanted = noise_levels() if of_averages else missing["noise_level"].dropna().unique()
+    parts += _levels_lacking(cells.outline, sorted(wanted))
+    return "; ".join(parts) or "evaluations of these cells"
 
 
 def _range(value: float, low: float, high: float, factor: float) -> str:
@@ -210,25 +270,3 @@ def _range(value: float, low: float, high: float, factor: float) -> str:
         return MISSING
     text = f"{factor * value:.2f}"
     return text if np.isnan(low) else f"{text} ({factor * low:.2f} to {factor * high:.2f})"
-
-
-def _rmse(first: np.ndarray, second: np.ndarray) -> float:
-    return float(np.sqrt(((first - second) ** 2).mean()))
-
-
-def _spearman(first: np.ndarray, second: np.ndarray) -> float:
-    ranks = stats.rankdata(first), stats.rankdata(second)
-    if min(np.ptp(ranks[0]), np.ptp(ranks[1])) == 0:
-        return float("nan")
-    return float(np.corrcoef(*ranks)[0, 1])
-
-
-def _bootstrap(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
-    """Resample cells 2,000 times; the limits are the percentiles."""
-    chosen = np.random.default_rng(0).integers(len(first), size=(2000, len(first)))
-    limits: dict[str, float] = {}
-    for name, measure in (("spearman", _spearman), ("rmse", _rmse)):
-        found = [measure(first[one], second[one]) for one in chosen]
-        low, high = np.nanquantile(found, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-        limits |= {f"{name}_low": float(low), f"{name}_high": float(high)}
-    return limits

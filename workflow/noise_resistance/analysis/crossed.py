@@ -15,9 +15,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-__all__ = ["Contrast", "VarianceParts", "contrast", "probability_best", "variance_parts"]
+__all__ = [
+    "Contrast",
+    "VarianceParts",
+    "contrast",
+    "further_training",
+    "probability_best",
+    "variance_parts",
+]
 
 _SIMULATIONS = 4000
+_SEEDS_WEIGH = 4  # chosen by simulation, see `docs/uncertainty.md`
 
 
 @dataclass(frozen=True)
@@ -55,9 +63,8 @@ class VarianceParts:
 def contrast(values: np.ndarray, weights: np.ndarray) -> Contrast:
     """Return a weighted sum of cells' means with its standard error over seeds and draws.
 
-    The variance is the seeds' part plus the draws' part less the remainder that both contain; it
-    is never less than the larger part. With one seed it is the draws' part alone, with one draw
-    the seeds'.
+    The variance is the seeds' part plus what the draws' part exceeds the remainder by, which both
+    contain (`_combined`). With one seed it is the draws' part alone, with one draw the seeds'.
 
     Args:
         values: by (..., cell, seed, draw), complete.
@@ -76,12 +83,32 @@ def contrast(values: np.ndarray, weights: np.ndarray) -> Contrast:
         return Contrast(value, hole, hole)
     if seeds == 1:
         return Contrast(value, np.sqrt(of_draws), np.full(value.shape, draws - 1.0))
-    of_seeds = of_cells.sum(-1)
-    variance = np.maximum(of_seeds + of_draws - remainder, np.maximum(of_seeds, of_draws))
-    spread = (of_cells**2).sum(-1) / (seeds - 1) + (of_draws**2 / (draws - 1) if draws > 1 else 0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        freedom = np.where(spread > 0, variance**2 / spread, seeds - 1.0)
-    return Contrast(value, np.sqrt(variance), np.maximum(freedom, 1.0))
+    return _combined(value, of_cells, of_draws, remainder, values)
+
+
+def further_training(values: np.ndarray) -> Contrast:
+    """Return how far one further training's mean over as many new draws lies from this mean.
+
+    The value is 0; the error is that of the difference. The further training brings the seeds'
+    variance, and new draws bring theirs once more:
+    ((S + 1) MS_seeds + 2 MS_draws - 2 MS_remainder) / (S D). With one seed it is a further
+    evaluation of this training.
+
+    Args:
+        values: of one cell, by (..., seed, draw), complete.
+    """
+    *_, seeds, draws = values.shape
+    nothing = np.zeros(values.shape[:-2])
+    if seeds == 1 and draws == 1:
+        return Contrast(nothing, nothing + np.nan, nothing + np.nan)
+    if seeds == 1:
+        variance = 2 * _variance(values[..., 0, :], -1) / draws
+        return Contrast(nothing, np.sqrt(variance), nothing + draws - 1.0)
+    mean_squares, remainder = _mean_squares(values)
+    of_seeds = (seeds + 1) * mean_squares / (seeds * draws)
+    of_draws = 2 * _variance(values.mean(-2), -1) / draws
+    of_both = 2 * remainder / (seeds * draws)
+    return _combined(nothing, of_seeds[..., np.newaxis], of_draws, of_both, values)
 
 
 def variance_parts(values: np.ndarray) -> VarianceParts:
@@ -149,6 +176,39 @@ def probability_best(
         "nij,nj->ni", roots, generator.standard_normal((count, cells))
     )
     return np.bincount(simulated.argmax(1), minlength=cells) / count
+
+
+def _combined(
+    value: np.ndarray,
+    of_cells: np.ndarray,
+    of_draws: np.ndarray,
+    remainder: np.ndarray,
+    values: np.ndarray,
+) -> Contrast:
+    """Add up the parts of a variance and give the sum its degrees of freedom.
+
+    Satterthwaite's degrees of freedom weigh the parts by their estimates. Few seeds that happen to
+    lie close to each other then lend the sum the draws' many degrees of freedom, and the interval
+    misses too often. So the seeds' part, with f degrees of freedom, weighs (1 + 4 / f) times its
+    estimate there.
+
+    Args:
+        value: of the contrast.
+        of_cells: the seeds' part by (..., cell).
+        of_draws: the draws' part.
+        remainder: what both contain.
+        values: by (..., seed, draw), for their numbers.
+    """
+    *_, seeds, draws = values.shape
+    of_seeds = of_cells.sum(-1)
+    common = np.maximum(of_draws - remainder, 0)
+    variance = of_seeds + common
+    with np.errstate(invalid="ignore", divide="ignore"):
+        of_their_own = (seeds - 1) * of_seeds**2 / (of_cells**2).sum(-1)
+        weight = of_seeds * (1 + _SEEDS_WEIGH / of_their_own)
+        spread = weight**2 / of_their_own + (common**2 / (draws - 1) if draws > 1 else 0)
+        freedom = np.where(of_seeds > 0, (weight + common) ** 2 / spread, seeds - 1.0)
+    return Contrast(value, np.sqrt(variance), np.maximum(freedom, 1.0))
 
 
 def _error_covariances(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,8 +12,17 @@ from noise_resistance.study.grid import Evaluation, Training
 from noise_resistance.study.numbers import format_number
 from noise_resistance.study.outline import Outline
 
-__all__ = ["at_chance", "cell_title", "describe_holes", "missing_files", "trainings_at_chance"]
+__all__ = [
+    "AT_CHANCE",
+    "at_chance",
+    "cell_title",
+    "describe_holes",
+    "describe_left_out",
+    "missing_files",
+    "trainings_at_chance",
+]
 
+AT_CHANCE = "†"  # marks a cell in tables for people
 _CHANCE_LEVEL = 0.01
 _NAMED = 3
 
@@ -43,6 +52,16 @@ def at_chance(table: pd.DataFrame, outline: Outline) -> dict[_Cell, int]:
     """Count the trainings at chance by (dataset, model, optimizer, learning rate)."""
     counts = trainings_at_chance(table, outline).groupby(TRAINING_CELL, sort=False).size()
     return {_cell(key): int(count) for key, count in counts.items()}
+
+
+def describe_left_out(lost: Mapping[_Cell, int], outline: Outline) -> str:
+    """Say which cells are compared with none since trainings ended at chance; empty if none did."""
+    if not lost:
+        return ""
+    named = [cell_title(cell, outline) for cell in list(lost)[:_NAMED]]
+    rest = len(lost) - len(named)
+    more = f"; and {rest} more" if rest else ""
+    return f"Left out since a training ended at chance accuracy: {'; '.join(named)}{more}"
 
 
 def missing_files(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-__all__ = ["KEYS", "published"]
+__all__ = ["KEYS", "noise_levels", "published"]
 
 KEYS = ["dataset", "model", "optimizer", "learning_rate"]
 
@@ -31,3 +31,9 @@ def published(quantity: str | None = None, source: str | None = None) -> pd.Data
     if quantity is not None:
         table = table[table["quantity"] == quantity]
     return table if source is None else table[table["source"] == source]
+
+
+def noise_levels() -> tuple[float, ...]:
+    """Return the noise levels over which the paper averages, rising: those of Section III-2."""
+    levels = published("normalized_accuracy", "Section III-2")["noise_level"]
+    return tuple(sorted({float(level) for level in levels}))
