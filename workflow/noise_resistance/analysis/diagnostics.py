@@ -32,7 +32,7 @@ COLUMNS = {
     "step_noise_batch": "the left of equation (2) with the batch's own statistics, as in training",
     "bound_holds_batch": "the same for it; no theory says that it must hold",
     "update_noise": "E||u_B - mean u||^2 of the optimizer's own updates",
-    "update_size": "||mean u||^2",
+    "update_size": "||mean u||^2; unbiased, so it can be negative",
 }
 _TEXT = ("dataset", "model", "optimizer")
 
