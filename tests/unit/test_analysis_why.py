@@ -12,6 +12,7 @@ from noise_resistance.analysis.diagnostics import read_diagnostics, summarise_di
 from noise_resistance.analysis.external import summarise_external
 from noise_resistance.analysis.figures import layers as layers_figure
 from noise_resistance.analysis.figures import length, why
+from noise_resistance.analysis.gradient_noise import write as write_gradient_noise
 from noise_resistance.analysis.layers import read_layers, summarise_layers
 from noise_resistance.analysis.lengths import read_lengths, summarise_lengths
 from noise_resistance.analysis.settling import loss_change
@@ -60,7 +61,10 @@ def _diagnostics(path, dead, noise):
         "step_noise": Variable(by_mode, [[noise, 2 * noise], [1.0, 3.0]], "noise"),
         "bound_holds": Variable(by_mode, [[1, 0], [1, 1]], "holds"),
     }
-    for name in ("C", "bound", "update_noise", "update_size"):
+    values["gradient_noise"] = Variable(by_mode, [[50 * noise, 120 * noise], [3e3, 9e3]], "noise")
+    values["gradient_noise_error"] = Variable(by_mode, [[noise, noise], [30.0, 90.0]], "error")
+    values["gradient_bound"] = Variable(points, np.array([100 * noise, 5e3]), "bound")
+    for name in ("C", "C_error", "bound", "update_noise", "update_size"):
         values[name] = Variable(points, np.array([noise, 0.5]), name)
     write_record(path, "diagnostics", values, PROVENANCE.attributes({}))
 
@@ -148,6 +152,26 @@ def test_diagnostics_of_all_trainings_and_their_figure(study, tmp_path):
     assert table["bound_holds_batch"].tolist() == [0, 1] * len(index)
     why.draw(OUTLINE, study.summary, hdf5, "all", tmp_path / "why")
     assert (tmp_path / "why.png").stat().st_size > 10_000
+
+
+def test_equation_2_is_tabulated_by_training_point_and_mode(study, tmp_path):
+    with contextlib.chdir(study.folder):
+        summarise_diagnostics(OUTLINE, tmp_path / "d.csv", tmp_path / "d.h5", PROVENANCE)
+    write_gradient_noise(OUTLINE, tmp_path / "d.h5", tmp_path / "gradient_noise")
+    table = pd.read_csv(tmp_path / "gradient_noise.csv")
+    count = len(OUTLINE.trainings)
+    assert len(table) == count * 2 * 2
+    assert table["mode"].tolist() == ["fixed", "batch"] * 2 * count
+    first = table.iloc[:4]
+    np.testing.assert_allclose(first["ratio"], [50 / 100, 120 / 100, 3 / 5, 9 / 5])
+    np.testing.assert_allclose(first["measured"], [0.1**2 * 0.05, 0.1**2 * 0.12, 0.3, 0.9])
+    assert first["holds"].tolist() == ["yes", "no", "yes", "yes"]
+    error = 0.5 * np.hypot(1 / 50, 1)  # the made-up C is as large as its error
+    assert first["ratio_error"].iloc[0] == pytest.approx(error)
+    text = (tmp_path / "gradient_noise.md").read_text(encoding="utf-8")
+    assert f"it holds in {2 * count} of {2 * count} cases. Batch" in text
+    assert f"in {count} of {2 * count} cases and fails in {count} of {count} at the start." in text
+    assert len([line for line in text.splitlines() if line.startswith("|")]) == 2 + 2 * count
 
 
 def test_each_training_is_one_point_with_its_own_start_and_end(study, tmp_path):

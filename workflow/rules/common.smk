@@ -22,6 +22,7 @@ from noise_resistance.study.outputs import (
     figure_stems,
     table_stems,
     why_stems,
+    why_table_stems,
 )
 from noise_resistance.study.numbers import NUMBER_PATTERN, format_number
 from noise_resistance.study.paths import EVALUATION, NAME_PATTERN, SCOPE_PATTERN, TRAINING
@@ -214,12 +215,16 @@ def whys():
     return [] if study.incomplete else why_stems(study)
 
 
+def all_tables():
+    return table_stems(study.outline) + ([] if study.incomplete else why_table_stems(study))
+
+
 def dataset_files():
     return {name: paths.dataset.format(dataset=name) for name in study.outline.datasets}
 
 
 def table_files():
-    stems = table_stems(study.outline)
+    stems = all_tables()
     return expand(f"{paths.tables}/{{table}}.{{suffix}}", table=stems, suffix=TABLE_FORMATS)
 
 

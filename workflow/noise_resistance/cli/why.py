@@ -17,6 +17,7 @@ from noise_resistance.cli.options import (
 from noise_resistance.storage.provenance import Provenance
 
 __all__ = [
+    "gradient_noise",
     "layers_figure",
     "length_figure",
     "summarise_diagnostics",
@@ -27,6 +28,9 @@ __all__ = [
 
 _csv_option = click.option("--csv", type=FILE, required=True, help="Tidy table to write.")
 _hdf5_option = click.option("--hdf5", type=FILE, required=True, help="HDF5 file to write.")
+_diagnostics_option = click.option(
+    "--diagnostics", type=FILE, required=True, help="The study's diagnostics.h5."
+)
 _snapshot_option = click.option(
     "--snapshot", "snapshots", type=click.IntRange(1), multiple=True, help="Kept epoch; repeatable."
 )
@@ -73,8 +77,19 @@ def summarise_diagnostics(outline: dict[str, Any], csv: Path, hdf5: Path, finger
 
 @click.command()
 @outline_option
+@_diagnostics_option
+@stem_option
+def gradient_noise(outline: dict[str, Any], diagnostics: Path, stem: Path) -> None:
+    """Write equation (2) measured: its bound beside the noise of gradients."""
+    from noise_resistance.analysis.gradient_noise import write
+
+    write(outline_from(outline), diagnostics, stem)
+
+
+@click.command()
+@outline_option
 @summary_option
-@click.option("--diagnostics", type=FILE, required=True, help="The study's diagnostics.h5.")
+@_diagnostics_option
 @scope_option
 @stem_option
 def why_figure(

@@ -34,6 +34,7 @@ STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "evaluate_external": ("evaluation.external", ("baseline", "noise")),
     "summarise_external": ("analysis.external", ("external",)),
     "summarise_diagnostics": ("analysis.diagnostics", ("diagnostics_summary",)),
+    "gradient_noise": ("analysis.gradient_noise", ()),
     "why_figure": ("analysis.figures.why", ()),
     "summarise_layers": ("analysis.layers", ("layers",)),
     "layers_figure": ("analysis.figures.layers", ()),

@@ -11,6 +11,7 @@ __all__ = [
     "figure_stems",
     "table_stems",
     "why_stems",
+    "why_table_stems",
 ]
 
 TABLE_FORMATS = ("csv", "md", "tex")
@@ -30,6 +31,11 @@ def table_stems(outline: Outline) -> list[str]:
     stems = ["table1", "table2", *(f"table3-{scope}" for scope in experiment.scopes)]
     stems += [f"{table}-{scope}" for table in SCOPE_TABLES for scope in experiment.scopes]
     return [*stems, *STUDY_TABLES]
+
+
+def why_table_stems(study: Study) -> list[str]:
+    """Return the tables of why: ``gradient_noise`` where the study has diagnostics."""
+    return ["gradient_noise"] if study.diagnostics.images else []
 
 
 def figure_stems(outline: Outline) -> list[str]:
