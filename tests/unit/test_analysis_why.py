@@ -1,6 +1,7 @@
 """Lengths, diagnostics, single layers, external models: tables by hand, figures drawn."""
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +15,20 @@ from noise_resistance.analysis.figures import layers as layers_figure
 from noise_resistance.analysis.figures import length, why
 from noise_resistance.analysis.gradient_noise import write as write_gradient_noise
 from noise_resistance.analysis.layers import read_layers, summarise_layers
+from noise_resistance.analysis.length_table import write as write_length_table
 from noise_resistance.analysis.lengths import read_lengths, summarise_lengths
-from noise_resistance.analysis.settling import loss_change
+from noise_resistance.analysis.settling import before_decay, describe_settling, loss_change
 from noise_resistance.errors import DataError
 from noise_resistance.storage.hdf5 import Variable, write_record
 from noise_resistance.study.layers import LayerSweep
-from synthetic_study import PROVENANCE, outline_of, write_study
+from synthetic_study import PROVENANCE, made_up_table, outline_of, write_study
 
-OUTLINE = outline_of(models=1, datasets=2, optimizers=2, rates=3, seeds=2)
+DECAY = 4
+OUTLINE = replace(
+    outline_of(models=1, datasets=2, optimizers=2, rates=3, seeds=2), schedule=((DECAY, 0.1),)
+)
 SNAPSHOTS = (2, 5)
+LOSSES = (4.0, 2.0, 1.5, 1.2, 1.1)
 
 
 def _noise(path, accuracies):
@@ -44,8 +50,12 @@ def _baseline(path, accuracy):
     write_record(path, "baseline", variables, PROVENANCE.attributes({}))
 
 
-def _history(path, losses):
-    variables = {"loss": Variable(("epoch",), np.asarray(losses, np.float64), "loss")}
+def _history(path, losses, rate):
+    rates = [rate if epoch < DECAY else 0.1 * rate for epoch in range(len(losses))]
+    variables = {
+        "loss": Variable(("epoch",), np.asarray(losses, np.float64), "loss"),
+        "learning_rate": Variable(("epoch",), np.asarray(rates), "learning rate"),
+    }
     write_record(path, "history", variables, PROVENANCE.attributes({}))
 
 
@@ -76,18 +86,18 @@ def study(tmp_path_factory):
     paths = OUTLINE.paths
     with contextlib.chdir(folder):
         for index, one in enumerate(OUTLINE.trainings):
-            _history(paths.fill(paths.history, one), [4.0, 2.0, 1.5, 1.2, 1.1, 1.005, 1.0])
+            _history(paths.fill(paths.history, one), [*LOSSES, 1.005, 1.0], one.learning_rate)
             _diagnostics(paths.fill(paths.diagnostics, one), index % 9, 1e-3 * (index + 1))
             for epochs in SNAPSHOTS:
                 at = Path(paths.fill(paths.training, one)) / f"snapshots/epoch-{epochs}"
-                _history(at / "history.h5", [4.0, 2.0, 1.5, 1.2, 1.1][:epochs])
+                _history(at / "history.h5", LOSSES[:epochs], one.learning_rate)
                 _baseline(at / "baseline.h5", 0.5)
         for one in OUTLINE.evaluations:
             folder_of = Path(paths.fill(paths.noise, one))
             relative = folder_of.relative_to(paths.fill(paths.training, one.training))
             for epochs in SNAPSHOTS:
                 at = Path(paths.fill(paths.training, one.training)) / f"snapshots/epoch-{epochs}"
-                _noise(at / relative, [0.5, 0.5] if one.noise_level == 0 else [0.1, 0.3])
+                _noise(at / relative, [0.5] * 4 if one.noise_level == 0 else [0.1, 0.3] * 2)
         for one in LayerSweep((0.2,), "kernels").evaluations(OUTLINE.trainings):
             _noise(paths.fill(paths.noise, one), [0.2, 0.4])
     return written
@@ -124,7 +134,14 @@ def test_lengths_have_each_snapshot_and_the_end(study, tmp_path):
     assert mine["epochs"].tolist() == [2, 5, 7]
     assert mine["final"].tolist() == [0, 0, 1]
     assert mine["settled"].tolist() == [0, 0, 1]
+    rate = one.training.learning_rate
+    np.testing.assert_allclose(mine["learning_rate_now"], [rate, 0.1 * rate, 0.1 * rate])
+    np.testing.assert_allclose(mine["loss_change_before_decay"], [0.5, 0.2, 0.2])
+    assert mine["settled_before_decay"].tolist() == [0, 0, 0]
     np.testing.assert_allclose(mine["average_normalized_accuracy"][:2], 0.2 / 0.5)
+    half = stats.t.ppf(0.975, 3) * np.std([0.2, 0.6] * 2, ddof=1) / 2
+    np.testing.assert_allclose(mine["low"][:2], 0.2 / 0.5 - half)
+    np.testing.assert_allclose(mine["high"][:2], 0.2 / 0.5 + half)
     draws = [
         study.accuracies[other].mean()
         for other in OUTLINE.evaluations
@@ -136,6 +153,62 @@ def test_lengths_have_each_snapshot_and_the_end(study, tmp_path):
     assert (tmp_path / "length.png").stat().st_size > 10_000
     with pytest.raises(DataError, match="nothing of the noise scope 'kernel'"):
         length.draw(OUTLINE, hdf5, "kernel", tmp_path / "length")
+    write_length_table(OUTLINE, hdf5, "kernels", tmp_path / "length-kernels")
+    listed = pd.read_csv(tmp_path / "length-kernels.csv")
+    assert len(listed) == 3 * len(OUTLINE.trainings) / 2
+    cell = listed[
+        (listed["dataset"] == one.training.dataset)
+        & (listed["learning_rate"] == rate)
+        & (listed["optimizer"] == one.training.optimizer)
+    ]
+    assert cell["epochs"].tolist() == [2, 5, 7]
+    assert cell["settled"].tolist() == [0, 0, 2]
+    seeds = [
+        table[(table["seed"] == seed) & (table["final"] == 1) & same_cell(table, one)]
+        for seed in OUTLINE.seeds
+    ]
+    expected = np.mean([float(row["average_normalized_accuracy"].iloc[0]) for row in seeds])
+    assert cell["value"].iloc[-1] == pytest.approx(100 * expected)
+    text = (tmp_path / "length-kernels.md").read_text(encoding="utf-8")
+    assert "learning rate × 0.1 after 4 epochs" in text
+    assert "no training of that length" in text
+
+
+def same_cell(table, evaluation):
+    training = evaluation.training
+    return (
+        (table["dataset"] == training.dataset)
+        & (table["model"] == training.model)
+        & (table["optimizer"] == training.optimizer)
+        & (table["learning_rate"] == training.learning_rate)
+        & (table["scope"] == evaluation.scope)
+    )
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        ([1.0] * 4, 4),
+        ([1.0, 1.0, 0.1, 0.1], 2),
+        ([0.1, 1.0, 1.0, 0.1], 3),
+        ([1.0], 1),
+    ],
+)
+def test_epochs_before_the_first_decay_are_those_at_full_rate(rates, expected):
+    losses = [4.0, 3.0, 2.0, 1.0][: len(rates)]
+    assert before_decay(losses, rates) == losses[:expected]
+
+
+def test_a_caption_says_when_the_schedule_makes_the_loss_settle():
+    table = made_up_table(OUTLINE)
+    count = len(OUTLINE.trainings)
+    assert describe_settling(table, OUTLINE).endswith(
+        f"in {count} of {count} trainings, to which the schedule leads whatever the length: it "
+        f"ends at 0.1 times the learning rate. Over the last tenth before the first decay it had "
+        f"in 0 of {count}."
+    )
+    constant = describe_settling(table, replace(OUTLINE, schedule=()))
+    assert constant.endswith(f"in {count} of {count} trainings.")
 
 
 def test_diagnostics_of_all_trainings_and_their_figure(study, tmp_path):
@@ -229,6 +302,7 @@ def test_layers_lose_what_the_files_say(study, tmp_path):
         summarise_layers(OUTLINE, (0.2,), "kernels", csv, hdf5, PROVENANCE)
     table = read_layers(hdf5)
     assert len(table) == 10 * len(OUTLINE.trainings)
+    assert (table["epochs"] == 7).all()
     np.testing.assert_allclose(table["accuracy_lost"], table["baseline_accuracy"] - 0.3)
     np.testing.assert_allclose(table["accuracy_deviation"], np.std([0.2, 0.4], ddof=1))
     layers_figure.draw(OUTLINE, hdf5, "resnet8", tmp_path / "layers")
@@ -243,4 +317,5 @@ def test_external_models_have_rows_like_the_study_s_own(tmp_path):
     summarise_external(where, ["kernels"], [0.1], csv, tmp_path / "external.h5", PROVENANCE)
     table = pd.read_csv(csv)
     assert table["optimizer"].tolist() == ["external"] * 2
+    assert table["epochs"].tolist() == ["unknown"] * 2
     np.testing.assert_allclose(table["normalized_accuracy"], [0.5, 0.75])

@@ -3,6 +3,7 @@
 
 localrules:
     summarise_lengths,
+    length_table,
     length_figure,
     summarise_diagnostics,
     gradient_noise,
@@ -82,6 +83,32 @@ rule summarise_lengths:
         " --csv {output.csv:q}"
         " --hdf5 {output.hdf5:q}"
         " --fingerprint {params.code}"
+
+
+rule length_table:
+    input:
+        f"{paths.lengths}.h5",
+    output:
+        multiext(
+            f"{paths.tables}/length-{{scope}}",
+            csv=".csv",
+            md=".md",
+            tex=".tex",
+        ),
+    log:
+        f"{paths.logs}/length_table/{{scope}}.log",
+    conda:
+        CONDA_ENVIRONMENT
+    params:
+        outline=outline,
+        stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
+        code=fingerprint("length_table"),
+    shell:
+        "python -m noise_resistance --log {log:q} length-table"
+        " --outline {params.outline:q}"
+        " --lengths {input:q}"
+        " --scope {wildcards.scope}"
+        " --stem {params.stem:q}"
 
 
 rule length_figure:

@@ -130,12 +130,12 @@ def _counts(values: pd.DataFrame) -> str:
     fails = known[known["holds"] == "no"]
     if fails.empty:
         return text
-    by_point = fails.groupby("epochs").size()
-    if len(by_point) > _MOST_NAMED:
-        return f"{text} and fails at {len(by_point)} points of the trainings"
-    measured = known.groupby("epochs").size()
+    points = fails["epochs"].unique()
+    if len(points) > _MOST_NAMED:
+        return f"{text} and fails at {len(points)} points of the trainings"
     named = [
-        f"{count} of {measured[epochs]} {'at the start' if epochs == 0 else f'at epoch {epochs}'}"
-        for epochs, count in by_point.items()
+        f"{(fails['epochs'] == epochs).sum()} of {(known['epochs'] == epochs).sum()} "
+        f"{'at the start' if epochs == 0 else f'at epoch {epochs}'}"
+        for epochs in sorted(points)
     ]
     return f"{text} and fails in {', '.join(named)}"

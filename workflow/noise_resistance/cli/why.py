@@ -20,6 +20,7 @@ __all__ = [
     "gradient_noise",
     "layers_figure",
     "length_figure",
+    "length_table",
     "summarise_diagnostics",
     "summarise_layers",
     "summarise_lengths",
@@ -28,6 +29,9 @@ __all__ = [
 
 _csv_option = click.option("--csv", type=FILE, required=True, help="Tidy table to write.")
 _hdf5_option = click.option("--hdf5", type=FILE, required=True, help="HDF5 file to write.")
+_lengths_option = click.option(
+    "--lengths", type=FILE, required=True, help="The study's lengths.h5."
+)
 _diagnostics_option = click.option(
     "--diagnostics", type=FILE, required=True, help="The study's diagnostics.h5."
 )
@@ -53,7 +57,19 @@ def summarise_lengths(
 
 @click.command()
 @outline_option
-@click.option("--lengths", type=FILE, required=True, help="The study's lengths.h5.")
+@_lengths_option
+@scope_option
+@stem_option
+def length_table(outline: dict[str, Any], lengths: Path, scope: str, stem: Path) -> None:
+    """Write both accuracies by learning rate and finished epochs."""
+    from noise_resistance.analysis.length_table import write
+
+    write(outline_from(outline), lengths, scope, stem)
+
+
+@click.command()
+@outline_option
+@_lengths_option
 @scope_option
 @stem_option
 def length_figure(outline: dict[str, Any], lengths: Path, scope: str, stem: Path) -> None:

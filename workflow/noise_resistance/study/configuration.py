@@ -125,6 +125,7 @@ class Study:
             draws=self.noise.draws,
             epochs=self.recipe.epochs,
             datasets=titles,
+            schedule=self.recipe.schedule,
         )
 
 

@@ -38,6 +38,7 @@ STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "why_figure": ("analysis.figures.why", ()),
     "summarise_layers": ("analysis.layers", ("layers",)),
     "layers_figure": ("analysis.figures.layers", ()),
+    "length_table": ("analysis.length_table", ()),
     "length_figure": ("analysis.figures.length", ()),
     "tables": ("analysis.tables", ()),
     "uncertainty": ("analysis.uncertainty", ()),

@@ -20,6 +20,7 @@ from noise_resistance.analysis.report.content import (
     training_panels,
 )
 from noise_resistance.analysis.report.explorer import explorer_data
+from noise_resistance.analysis.settling import describe_schedule
 from noise_resistance.analysis.statistics import normalized_accuracy
 from noise_resistance.analysis.summary import read_summary
 from noise_resistance.storage.files import write_text
@@ -123,8 +124,10 @@ def _captions(table: pd.DataFrame, outline: Outline) -> dict[str, str]:
             f"rate, noise on {scope}: where both are high is the sweet spot.",
             f"why-{scope}": "What explains resistance: average normalized accuracy against dead "
             f"channels and gradient noise of every training, noise on {scope}.",
-            f"length-{scope}": "The relation between learning rate and resistance by length of "
-            f"training, noise on {scope}.",
+            f"length-{scope}": "The relation between learning rate and resistance along the "
+            f"trainings, noise on {scope}. {describe_run(outline)}; {describe_schedule(outline)}. "
+            "A snapshot has the learning rate then in force: it is no training of that length, "
+            "whose schedule would have run to its end.",
         }
     return captions | {"layers-": "Accuracy lost when noise falls on one layer alone."}
 
