@@ -129,7 +129,7 @@ def dataset_for_noise(wildcards):
 
 
 def snapshot_outputs(*names):
-    folders = expand(paths.snapshot, epoch=study.snapshots, allow_missing=True)
+    folders = expand(paths.snapshot, epoch=study.kept_epochs, allow_missing=True)
     return [f"{folder}/{name}" for name in names for folder in folders]
 
 
@@ -151,7 +151,7 @@ def dataset_for_snapshot_noise(wildcards):
 
 
 def diagnosed_weights(wildcards):
-    folders = [*expand(paths.snapshot, epoch=sorted(study.snapshots), allow_missing=True)]
+    folders = [*expand(paths.snapshot, epoch=study.kept_epochs, allow_missing=True)]
     return [f"{folder}/model.weights.h5" for folder in [*folders, paths.training]]
 
 

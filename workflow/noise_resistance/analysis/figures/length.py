@@ -19,6 +19,7 @@ from noise_resistance.study.outline import Outline
 
 __all__ = ["draw", "figure_of"]
 
+_APART = 1.03
 _PANEL = ["dataset", "model", "optimizer"]
 
 
@@ -72,7 +73,7 @@ def figure_of(table: pd.DataFrame, outline: Outline, scope: str) -> Figure:
     grid[0].xaxis.set_major_formatter(FixedFormatter([format_number(rate) for rate in rates]))
     grid[0].xaxis.set_minor_locator(NullLocator())
     for axes in grid:
-        axes.tick_params(axis="x", rotation=90 if len(rates) > 4 else 0)
+        axes.tick_params(axis="x", rotation=90 if len(rates) > 3 else 0)
     style.label_axes(grid, "Initial learning rate", "Average normalized accuracy")
     interval = describe_interval(len(outline.seeds), outline.draws)
     settled = f"filled: loss changed by < {100 * SETTLED_BELOW:g} % in the last tenth"
@@ -104,8 +105,10 @@ def _label(table: pd.DataFrame, epochs: int) -> str:
 
 def _draw_panel(axes: Axes, table: pd.DataFrame, lengths: Sequence[int]) -> None:
     looks = zip(lengths, style.sequence(len(lengths)), style.markers(len(lengths)), strict=True)
-    for epochs, colour, marker in looks:
+    for index, (epochs, colour, marker) in enumerate(looks):
         line = table[table["epochs"] == epochs].sort_values("learning_rate")
+        # Bars of several lengths would lie on each other.
+        line["learning_rate"] *= _APART ** (index - (len(lengths) - 1) / 2)
         axes.plot(line["learning_rate"], line["value"], color=colour)
         axes.vlines(line["learning_rate"], line["low"], line["high"], colors=colour, linewidth=0.8)
         filled = line["settled"] == line["seeds"]

@@ -153,7 +153,7 @@ def figure_of(
         scope: the noise scope.
         panels: the quantities.
     """
-    figure, grid = style.new_figure(len(panels), panel_height=2.5, extra_height=1.0, share=False)
+    figure, grid = style.new_figure(len(panels), panel_height=2.6, extra_height=1.0, share=False)
     models = list(dict.fromkeys(points["model"]))
     datasets = list(dict.fromkeys(points["dataset"]))
     colours = dict(zip(models, style.categories(len(models)), strict=True))
@@ -194,7 +194,7 @@ def _title(panel: Panel, points: pd.DataFrame, cells: pd.DataFrame) -> str:
     rate = correlation_within(cells, name, "value", ["dataset", "learning_rate"])
     return (
         f"{panel.title}\nall: {_describe(overall)}\n"
-        f"in a network: {_describe(network)} · at one rate: {_describe(rate)}"
+        f"in a network: {_describe(network)}\nat one rate: {_describe(rate)}"
     )
 
 
