@@ -86,6 +86,7 @@ def made_up_table(outline: Outline) -> pd.DataFrame:
             "baseline_accuracy": baselines[one.training],
             "test_images": 1000,
             "settled": 1.0,
+            "settled_before_decay": 0.0,
             "normalized_accuracy": accuracy / baselines[one.training],
         }
         for one in outline.evaluations
@@ -116,7 +117,13 @@ def write_study(folder: Path, outline: Outline) -> SyntheticStudy:
             # The first training's loss still fell at the end.
             falling_loss = training == outline.trainings[0]
             losses = np.linspace(2, 1, outline.epochs) if falling_loss else np.ones(outline.epochs)
-            history = {"loss": Variable(("epoch",), losses, "loss")}
+            rates = np.full(outline.epochs, training.learning_rate)
+            for epoch, factor in outline.schedule:
+                rates[epoch:] = training.learning_rate * factor
+            history = {
+                "loss": Variable(("epoch",), losses, "loss"),
+                "learning_rate": Variable(("epoch",), rates, "learning rate"),
+            }
             write_record(paths.fill(paths.history, training), "history", history, attributes)
         for evaluation, accuracy in accuracies.items():
             by_draw = {

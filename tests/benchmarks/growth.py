@@ -92,6 +92,7 @@ def study_of(seeds: int) -> dict[str, Any]:
     for name in ("datasets.yaml", "config.yaml"):
         values |= yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8"))
     values |= {"study": "growth", "device": "cpu", "seeds": list(range(1, seeds + 1))}
+    values["diagnostics"] = {"images": 0, "before_decay": False}
     values["noise"] |= {"levels": LEVELS, "scopes": ["kernels", "all"]}
     values["experiments"] = [
         {

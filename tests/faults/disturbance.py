@@ -29,6 +29,7 @@ STUDY: dict[str, Any] = {
     ],
     "training": {"epochs": 12, "schedule": [[8, 0.1]], "horizontal_flip": False},
     "noise": {"levels": [0.1, 0.4], "scopes": ["kernels", "all"], "draws": 3},
+    "diagnostics": {"images": 0, "before_decay": False},
 }
 # What differs between two runs of the same thing.
 UNSTABLE_ATTRIBUTES = {"created", "seconds", "attributes_sha256"}

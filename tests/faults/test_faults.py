@@ -32,6 +32,7 @@ STUDY: dict[str, Any] = {
     ],
     "training": {"epochs": 1, "schedule": [], "horizontal_flip": False},
     "noise": {"levels": [0.1], "scopes": ["all"], "draws": 2},
+    "diagnostics": {"images": 0, "before_decay": False},
 }
 TRAINING = "results/faulty/trainings/digits/resnet8/adam/lr-0.001/seed-1"
 WEIGHTS, BASELINE, NOISE = (

@@ -25,7 +25,8 @@ def paper() -> Study:
     values: dict[str, Any] = {}
     for name in ("datasets.yaml", "config.yaml"):
         values |= yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8"))
-    return load(values)
+    # The trainings and evaluations are what grows; each training has one more job for diagnostics.
+    return load(values | {"diagnostics": {"images": 0, "before_decay": False}})
 
 
 def write_fakes(study: Study, folder: Path) -> None:

@@ -183,6 +183,18 @@ def test_several_seeds_give_their_mean_and_an_interval_over_them(
     assert "±: half of the 95 % interval over seeds" in (tmp_path / "table2.md").read_text()
 
 
+def test_the_tables_for_programs_count_epochs_and_settled_trainings_by_cell(
+    study: SyntheticStudy, tmp_path: Path
+) -> None:
+    write_table2(study.outline, study.summary, tmp_path / "table2")
+    write_table3(study.outline, study.summary, "all", tmp_path / "table3-all")
+    for name in ("table2", "table3-all"):
+        table = pd.read_csv(tmp_path / f"{name}.csv")
+        assert (table["epochs"] == 7).all()
+        assert table["settled"].tolist() == [0] + [1] * (len(table) - 1)
+        assert table["settled_before_decay"].tolist() == table["settled"].tolist()
+
+
 def test_captions_say_epochs_seeds_draws_scope_and_interval(
     study: SyntheticStudy, tmp_path: Path
 ) -> None:
@@ -192,7 +204,10 @@ def test_captions_say_epochs_seeds_draws_scope_and_interval(
         (tmp_path / "table2.md").read_text(),
         (tmp_path / "table3_kernels.md").read_text(),
     )
-    settled = f"{len(study.outline.trainings) - 1} of {len(study.outline.trainings)} trainings."
+    # Of the table's own: Figure 3 and 4 add others. The first training's loss still fell.
+    own = len(study.outline.experiments[0].trainings([1]))
+    assert own < len(study.outline.trainings)
+    settled = f"{own - 1} of {own} trainings."
     assert "7 epochs, 1 seed. The training loss had settled" in baseline
     assert f"{settled} One seed, so no interval." in baseline
     assert settled in average

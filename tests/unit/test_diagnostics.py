@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from noise_resistance.evaluation.diagnostics import DiagnosedTraining, diagnose
-from noise_resistance.evaluation.gradients import GradientSampler, spread_of
+from noise_resistance.evaluation.gradients import GradientSampler, spread_of, squared_norm_of
 from noise_resistance.evaluation.updates import UpdateStep
 from noise_resistance.models.resnet import ResNet
 from noise_resistance.models.weights import read_weights
@@ -117,6 +117,42 @@ def test_measured_gradient_noise_is_the_enumerated_one_within_three_percent(samp
     assert np.mean(measured) == pytest.approx(expected, rel=0.03)
 
 
+def test_the_squared_norm_of_the_mean_gradient_is_unbiased_where_noise_is_most_of_it(exact):
+    """A converged model's: the mean gradient is small beside a batch's distance from it."""
+    converged = exact - 0.9 * exact.mean(axis=0)
+    expected = np.sum(converged.mean(axis=0) ** 2)
+    generator = np.random.default_rng(8)
+    found, naive = [], []
+    for _ in range(4000):
+        batches = generator.permutation(IMAGES)[:12].reshape(4, BATCH)
+        gradients = converged[batches].mean(axis=1)
+        found.append(squared_norm_of(gradients, BATCH, IMAGES))
+        naive.append(np.sum(gradients.mean(axis=0) ** 2))
+    values = np.array([one.value for one in found])
+    error = values.std() / np.sqrt(len(values))
+    assert abs(values.mean() - expected) < 4 * error
+    assert np.mean(naive) > expected + 20 * error
+    assert (values < 0).any()
+
+
+def test_the_squared_norm_of_all_images_is_exact(exact):
+    for batch in (1, 2, 7):
+        gradients = exact.reshape(-1, batch, exact.shape[1]).mean(axis=1)
+        found = squared_norm_of(gradients, batch, IMAGES)
+        assert found.value == pytest.approx(np.sum(exact.mean(axis=0) ** 2))
+        assert np.isnan(found.error) if batch == 7 else found.error == 0
+
+
+def test_the_error_of_the_squared_norm_is_its_spread():
+    """Of images so many that those not drawn do not matter."""
+    generator = np.random.default_rng(9)
+    found = [squared_norm_of(0.3 + generator.normal(size=(30, 5)), 1, 10**9) for _ in range(2000)]
+    values = np.array([one.value for one in found])
+    assert values.mean() == pytest.approx(5 * 0.3**2, abs=4 * values.std() / np.sqrt(2000))
+    error = np.sqrt(np.mean([one.error**2 for one in found]))
+    assert values.std() < error < 1.2 * values.std()  # the jackknife errs on the safe side
+
+
 def test_the_theory_holds_exactly_where_it_should(exact):
     """E = C / B (n - B) / (n - 1), below the paper's C / B."""
     c = np.mean(np.sum((exact - exact.mean(axis=0)) ** 2, axis=1))
@@ -193,6 +229,22 @@ def test_the_file_tells_start_snapshots_and_end(diagnosed):
         assert file["bound_by_theory"][()].tolist() == [1, 0]
         assert file["bound_holds"][:, 0].all()
         assert (file["update_noise"][()] > 0).all()
+        np.testing.assert_allclose(file["gradient_bound"], file["C"][()] / 4)
+
+
+def test_the_norm_of_the_gradient_of_all_images_is_that_of_one_large_batch(diagnosed):
+    with h5py.File(diagnosed / "data.h5") as file:
+        images, labels = file["train_images"][()], file["train_labels"][()]
+    with h5py.File(diagnosed / "history.h5") as file:
+        sampler = GradientSampler(
+            ResNet.named("resnet8", (8, 8, 1), 4), images, labels, file["pixel_mean"][()], 1e-3
+        )
+    weights = read_weights(diagnosed / "model.weights.h5", sampler.network.arrays())
+    tensors = {name: tf.constant(one) for name, one in weights.items()}
+    whole = sampler.gradient(tensors, np.arange(40), "fixed").astype(np.float64)
+    with h5py.File(diagnosed / "diagnostics.h5") as file:
+        assert file["gradient_norm_squared"][-1] == pytest.approx(whole @ whole, rel=1e-3)
+        assert (file["gradient_norm_squared_error"][()] < 1e-6).all()
 
 
 def test_layers_are_described_as_by_hand(diagnosed):

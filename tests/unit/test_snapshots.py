@@ -2,14 +2,17 @@
 
 import contextlib
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from noise_resistance.models.resnet import ResNet
 from noise_resistance.models.weights import read_weights
 from noise_resistance.storage.hdf5 import Variable, read_record, write_record
 from noise_resistance.storage.provenance import Provenance
+from noise_resistance.study.configuration import load
 from noise_resistance.study.optimizers import OPTIMIZERS
 from noise_resistance.study.recipe import Recipe
 from noise_resistance.study.request import TrainingRequest
@@ -64,6 +67,34 @@ def assert_same(one, other):
     assert one.keys() == other.keys()
     for name, values in one.items():
         np.testing.assert_array_equal(values, other[name], err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("training", "diagnostics", "kept", "evaluated"),
+    [
+        ({}, {}, (81,), ()),
+        ({"snapshots": [100, 24]}, {}, (24, 81, 100), (100, 24)),
+        ({"snapshots": [81]}, {}, (81,), (81,)),
+        ({"snapshots": [24]}, {"before_decay": False}, (24,), (24,)),
+        # Kept without diagnostics too: who asks for them later need not train again.
+        ({}, {"images": 0}, (81,), ()),
+        ({"epochs": 81}, {}, (), ()),
+        ({"schedule": []}, {}, (), ()),
+        ({"schedule": [[0, 0.1], [5, 1.0], [9, 0.5]]}, {}, (9,), ()),
+    ],
+)
+def test_trainings_keep_their_snapshots_and_their_state_before_the_first_decay(
+    training, diagnostics, kept, evaluated
+):
+    values = {}
+    for name in ("datasets", "config"):
+        path = Path(__file__).parents[2] / f"config/{name}.yaml"
+        values |= yaml.safe_load(path.read_text(encoding="utf-8"))
+    values["training"] |= training
+    values["diagnostics"] |= diagnostics
+    study = load(values)
+    assert study.kept_epochs == kept
+    assert study.snapshots == evaluated
 
 
 def test_a_snapshot_is_what_a_shorter_training_ends_with(tmp_path, dataset):

@@ -28,6 +28,7 @@ def study(url: str, checksum: str) -> dict[str, Any]:
         ],
         "training": {"epochs": 4},
         "noise": {"levels": [0.1], "draws": 2},
+        "diagnostics": {"images": 0},
         "datasets": {
             "cifar10": {
                 "train_images": 3000,

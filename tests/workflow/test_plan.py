@@ -51,8 +51,10 @@ def test_the_default_configuration_plans_each_job_of_the_paper_once_without_tens
         "train": 48 + 5 + 20,
         "evaluate_baseline": 73,
         "evaluate_noise": 73 * 2 * 6,
+        "diagnose": 73,
         "summarise": 1,
         "summarise_lengths": 1,
+        "summarise_diagnostics": 1,
         "report": 1,
         "table1": 1,
         "table2": 1,
@@ -65,6 +67,8 @@ def test_the_default_configuration_plans_each_job_of_the_paper_once_without_tens
         "learning_rate_figure": 2 * 2,
         "optimizer_figure": 2,
         "tradeoff_figure": 2,
+        "gradient_noise": 1,
+        "why_figure": 2,
     }
     assert not (planner.folder / "results").exists()
 

@@ -25,7 +25,7 @@ STUDY: dict[str, Any] = {
     ],
     "training": {"epochs": 1, "schedule": [], "horizontal_flip": False},
     "noise": {"levels": [0.1], "scopes": ["kernels"], "draws": 2},
-    "diagnostics": {"images": 0},
+    "diagnostics": {"images": 0, "before_decay": False},
 }
 # Each job is written as its rule and what tells it from the rule's others.
 TRAIN, BASELINE = "train {rate} {optimizer} {seed}", "evaluate_baseline {rate} {optimizer} {seed}"

@@ -32,6 +32,7 @@ AGGREGATES = Counter(
         "summarise",
         "summarise_lengths",
         "summarise_diagnostics",
+        "gradient_noise",
         "why_figure scope=kernels",
         "why_figure scope=all",
         "table1",
@@ -71,13 +72,18 @@ def test_a_run_leaves_every_file_it_promises_and_no_other(made: tuple[Workspace,
             f"tiny/{training}/{name}.h5"
             for name in ("model.weights", "history", "optimizer", "baseline", "diagnostics")
         }
+        # Before the learning rate falls: for the diagnostics alone, so it has no evaluations.
+        expected |= {
+            f"tiny/{training}/snapshots/epoch-6/{name}.h5"
+            for name in ("model.weights", "history", "optimizer")
+        }
         expected |= {
             f"tiny/{training}/noise/{scope}/eta-{level}.h5"
             for scope in scopes
             for level in ("0.1", "0.4")
         }
     of_a_scope = [f"{table}-kernels" for table in OF_A_SCOPE]
-    for table in ("table1", "table2", *of_a_scope, "readings", "claims"):
+    for table in ("table1", "table2", *of_a_scope, "readings", "claims", "gradient_noise"):
         expected |= {f"tiny/tables/{table}.{suffix}" for suffix in ("csv", "md", "tex")}
     for figure in (
         "figure1-digits-kernels",

@@ -25,6 +25,7 @@ from noise_resistance.study.outputs import (
     figure_stems,
     table_stems,
     why_stems,
+    why_table_stems,
 )
 from noise_resistance.study.numbers import NUMBER_PATTERN, format_number
 from noise_resistance.study.paths import (
@@ -202,7 +203,7 @@ def _for_noise(wildcards, rule, file):
 
 
 def snapshot_outputs(*names):
-    folders = expand(paths.snapshot, epoch=study.snapshots, allow_missing=True)
+    folders = expand(paths.snapshot, epoch=study.kept_epochs, allow_missing=True)
     return [f"{folder}/{name}" for name in names for folder in folders]
 
 
@@ -219,7 +220,7 @@ def dataset_for_snapshot_noise(wildcards):
 
 
 def diagnosed_weights(wildcards):
-    folders = [*expand(paths.snapshot, epoch=sorted(study.snapshots), allow_missing=True)]
+    folders = [*expand(paths.snapshot, epoch=study.kept_epochs, allow_missing=True)]
     return [f"{folder}/model.weights.h5" for folder in [*folders, paths.training]]
 
 
@@ -306,12 +307,16 @@ def whys():
     return [] if study.incomplete else why_stems(study)
 
 
+def all_tables():
+    return table_stems(study.outline) + ([] if study.incomplete else why_table_stems(study))
+
+
 def dataset_files():
     return {name: paths.dataset.format(dataset=name) for name in study.outline.datasets}
 
 
 def table_files():
-    stems = table_stems(study.outline)
+    stems = all_tables()
     return expand(f"{paths.tables}/{{table}}.{{suffix}}", table=stems, suffix=TABLE_FORMATS)
 
 

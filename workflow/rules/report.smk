@@ -23,7 +23,7 @@ rule report:
     params:
         outline=outline,
         datasets=to_json(dataset_files()),
-        tables=[f"--table={stem}" for stem in table_stems(study.outline)],
+        tables=[f"--table={stem}" for stem in all_tables()],
         figures=[f"--figure={stem}" for stem in [*figure_stems(study.outline), *whys()]],
         code=fingerprint("report"),
     shell:

@@ -3,8 +3,10 @@
 
 localrules:
     summarise_lengths,
+    length_table,
     length_figure,
     summarise_diagnostics,
+    gradient_noise,
     why_figure,
     summarise_layers,
     layers_figure,
@@ -83,6 +85,32 @@ rule summarise_lengths:
         " --fingerprint {params.code}"
 
 
+rule length_table:
+    input:
+        f"{paths.lengths}.h5",
+    output:
+        multiext(
+            f"{paths.tables}/length-{{scope}}",
+            csv=".csv",
+            md=".md",
+            tex=".tex",
+        ),
+    log:
+        f"{paths.logs}/length_table/{{scope}}.log",
+    conda:
+        CONDA_ENVIRONMENT
+    params:
+        outline=outline,
+        stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
+        code=fingerprint("length_table"),
+    shell:
+        "python -m noise_resistance --log {log:q} length-table"
+        " --outline {params.outline:q}"
+        " --lengths {input:q}"
+        " --scope {wildcards.scope}"
+        " --stem {params.stem:q}"
+
+
 rule length_figure:
     input:
         f"{paths.lengths}.h5",
@@ -128,6 +156,31 @@ rule summarise_diagnostics:
         " --csv {output.csv:q}"
         " --hdf5 {output.hdf5:q}"
         " --fingerprint {params.code}"
+
+
+rule gradient_noise:
+    input:
+        f"{paths.diagnostics_summary}.h5",
+    output:
+        multiext(
+            f"{paths.tables}/gradient_noise",
+            csv=".csv",
+            md=".md",
+            tex=".tex",
+        ),
+    log:
+        f"{paths.logs}/gradient_noise.log",
+    conda:
+        CONDA_ENVIRONMENT
+    params:
+        outline=outline,
+        stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
+        code=fingerprint("gradient_noise"),
+    shell:
+        "python -m noise_resistance --log {log:q} gradient-noise"
+        " --outline {params.outline:q}"
+        " --diagnostics {input:q}"
+        " --stem {params.stem:q}"
 
 
 rule why_figure:

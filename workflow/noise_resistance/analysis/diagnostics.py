@@ -26,15 +26,23 @@ COLUMNS = {
     "dead_fraction": "the same as a fraction of all BatchNorm channels",
     "amplification_max": "|gamma| / sqrt(moving variance + epsilon), largest channel",
     "C": "C of equation (3), BatchNorm's moving statistics",
+    "C_error": "its standard error",
+    "gradient_bound": "C / B",
+    "gradient_noise": "E||grad L_B - grad L_D||^2, same statistics",
+    "gradient_noise_error": "its standard error",
+    "gradient_noise_batch": "the same with the batch's own statistics, as in training",
+    "gradient_noise_batch_error": "its standard error",
     "bound": "alpha^2 C / B, right of equation (2)",
     "step_noise": "alpha^2 E||grad L_B - grad L_D||^2, left of equation (2), same statistics",
     "bound_holds": "1 where the measured noise is not above the bound, two standard errors allowed",
     "step_noise_batch": "the left of equation (2) with the batch's own statistics, as in training",
     "bound_holds_batch": "the same for it; no theory says that it must hold",
     "update_noise": "E||u_B - mean u||^2 of the optimizer's own updates",
-    "update_size": "||mean u||^2",
+    "update_size": "||mean u||^2; unbiased, so it can be negative",
 }
 _TEXT = ("dataset", "model", "optimizer")
+_BY_POINT = ("C", "C_error", "gradient_bound", "bound", "update_noise", "update_size")
+_BY_MODE = ("gradient_noise", "gradient_noise_error", "step_noise", "bound_holds")
 
 
 def summarise_diagnostics(outline: Outline, csv: Path, hdf5: Path, provenance: Provenance) -> None:
@@ -79,9 +87,10 @@ def _rows(outline: Outline, training: Training) -> list[dict[str, Any]]:
         "dead_channels": dead,
         "dead_fraction": dead / record["channels"].sum(),
         "amplification_max": record["amplification_max"].max(axis=1),
-        **{name: record[name] for name in ("C", "bound", "update_noise", "update_size")},
-        "step_noise": record["step_noise"][:, 0],
-        "bound_holds": record["bound_holds"][:, 0],
+        **{name: record[name] for name in _BY_POINT},
+        **{name: record[name][:, 0] for name in _BY_MODE},
+        "gradient_noise_batch": record["gradient_noise"][:, 1],
+        "gradient_noise_batch_error": record["gradient_noise_error"][:, 1],
         "step_noise_batch": record["step_noise"][:, 1],
         "bound_holds_batch": record["bound_holds"][:, 1],
     }

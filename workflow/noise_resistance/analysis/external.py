@@ -19,9 +19,10 @@ __all__ = ["COLUMNS", "summarise_external"]
 COLUMNS = {
     name: description
     for name, description in STUDY_COLUMNS.items()
-    if name not in ("learning_rate", "seed", "settled")
+    if name not in ("learning_rate", "seed", "settled", "settled_before_decay")
 }
-_TEXT = ("dataset", "model", "optimizer", "scope")
+COLUMNS["epochs"] = "epochs of its training: unknown"
+_TEXT = ("dataset", "model", "optimizer", "scope", "epochs")
 _BY_DRAW = ("draw", "accuracy", "loss", "nonfinite")
 
 
@@ -61,6 +62,7 @@ def summarise_external(
                 values: dict[str, Any] = {name: record[name] for name in _BY_DRAW}
                 values |= {"dataset": where["dataset"], "model": model, "optimizer": "external"}
                 values |= {"scope": scope, "noise_level": level, "baseline_accuracy": baseline}
+                values["epochs"] = "unknown"
                 values["test_images"] = len(measured["prediction"])
                 values["normalized_accuracy"] = record["accuracy"] / baseline
                 tables.append(pd.DataFrame(values)[list(COLUMNS)])

@@ -22,6 +22,7 @@ COLUMNS = {
     "optimizer": "name of the optimizer",
     "learning_rate": "initial learning rate",
     "seed": "training seed",
+    "epochs": "epochs of the training",
     "layer": "the layer that alone received noise",
     "noise_level": "eta of equation (6), a fraction",
     "baseline_accuracy": "test accuracy a_o without noise, a fraction",
@@ -62,6 +63,7 @@ def summarise_layers(
         rows.append(
             {
                 **vars(one.training),
+                "epochs": outline.epochs,
                 "layer": one.scope.removeprefix(LAYER_SCOPE),
                 "noise_level": one.noise_level,
                 "baseline_accuracy": clean,

@@ -16,6 +16,7 @@ from noise_resistance.study.optimizers import OPTIMIZERS
 from noise_resistance.study.outline import Outline
 
 __all__ = [
+    "ONE_SEED",
     "covers",
     "in_percent",
     "percent",
@@ -94,7 +95,7 @@ def row_title(outline: Outline, cell: Mapping[str, str]) -> str:
 
 def covers(outline: Outline, table: pd.DataFrame) -> str:
     """Say for a caption how long and how often, what had settled, and what intervals cover."""
-    parts = [f"{describe_run(outline)}.", describe_settling(table)]
+    parts = [f"{describe_run(outline)}.", describe_settling(table, outline)]
     if len(outline.seeds) == 1:
         parts.append(ONE_SEED)
     return " ".join(part for part in parts if part)

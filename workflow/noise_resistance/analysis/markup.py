@@ -21,6 +21,8 @@ _LATEX = {
     "†": r"$^\dagger$",
     "×": r"$\times$",
     "η": r"$\eta$",
+    "α": r"$\alpha$",
+    "²": r"$^2$",
 }
 _TEXT_COLUMN = r">{\raggedright\arraybackslash}p{0.24\textwidth}"
 _ROWS_OF_A_PAGE = 30  # of rows that can take two lines each

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from noise_resistance.analysis.settling import has_settled
+from noise_resistance.analysis.settling import before_decay, has_settled
 from noise_resistance.errors import DataError
 from noise_resistance.storage.files import replace_atomically
 from noise_resistance.storage.hdf5 import Record, Variable, read_record, write_record
@@ -37,6 +37,7 @@ COLUMNS = {
     "baseline_accuracy": "test accuracy a_o without noise, a fraction",
     "test_images": "images of the test set; 0 where the baseline is missing",
     "settled": "1 where the training loss had settled, 0 where not; NaN where no history is there",
+    "settled_before_decay": "the same over the epochs before the learning rate first fell",
     "normalized_accuracy": "a_i / a_o, equation (8) for one draw",
 }
 _BY_DRAW = {"accuracy": "accuracy", "loss": "loss", "nonfinite": "nonfinite"}
@@ -66,7 +67,9 @@ def summarise(
     history_files = {one: paths.fill(paths.history, one) for one in outline.trainings}
     baselines = _read(_baseline, baseline_files, incomplete)
     histories = _read(
-        lambda path: read_record(path, "history", ["loss"]), history_files, incomplete
+        lambda path: read_record(path, "history", ["loss", "learning_rate"]),
+        history_files,
+        incomplete,
     )
     draws = _read(lambda path: _draws(path, outline.draws), noise_files, incomplete)
     if not draws:
@@ -76,9 +79,7 @@ def summarise(
         )
     _check_same_code(baselines.values())
     _check_same_code(draws.values())
-    settled = {
-        one: float(has_settled(record["loss"].tolist())) for one, record in histories.items()
-    }
+    settled = {one: _settled(record) for one, record in histories.items()}
     variables = _variables(outline, baselines, settled, draws)
     write_record(hdf5, "summary", variables, provenance.attributes({"outline": outline.to_json()}))
     with replace_atomically(csv) as temporary:
@@ -119,6 +120,11 @@ def _baseline(path: str) -> Record:
     return record
 
 
+def _settled(history: Record) -> tuple[float, float]:
+    losses, rates = history["loss"].tolist(), history["learning_rate"].tolist()
+    return float(has_settled(losses)), float(has_settled(before_decay(losses, rates)))
+
+
 def _check_same_code(records: Iterable[Record]) -> None:
     """Refuse numbers that were made by different code: their differences may be the code's."""
     first: Record | None = None
@@ -147,7 +153,7 @@ def _draws(path: str, expected: int) -> Record:
 def _variables(
     outline: Outline,
     baselines: Mapping[Training, Record],
-    settled: Mapping[Training, float],
+    settled: Mapping[Training, tuple[float, float]],
     draws: Mapping[Evaluation, Record],
 ) -> Mapping[str, Variable]:
     evaluations = outline.evaluations
@@ -157,12 +163,14 @@ def _variables(
     }
     measured = {one: float(record["accuracy"]) for one, record in baselines.items()}
     images = {one: len(record["prediction"]) for one, record in baselines.items()}
+    unknown = (np.nan, np.nan)
     by_evaluation = {
         **of_training,
         "scope": [one.scope for one in evaluations],
         "noise_level": [one.noise_level for one in evaluations],
         "baseline_accuracy": [measured.get(one.training, np.nan) for one in evaluations],
-        "settled": [settled.get(one.training, np.nan) for one in evaluations],
+        "settled": [settled.get(one.training, unknown)[0] for one in evaluations],
+        "settled_before_decay": [settled.get(one.training, unknown)[1] for one in evaluations],
         "test_images": [images.get(one.training, 0) for one in evaluations],
     }
     hole = np.full(outline.draws, np.nan)

@@ -111,12 +111,13 @@ def write_table2(outline: Outline, summary_file: Path, stem: Path) -> None:
         at_chance(summary, outline),
         missing_files(summary, outline),
     )
+    values = _with_lengths(values, summary, outline)
     interval = describe_interval(len(outline.seeds), 1)
     caption = " ".join(
         [
             "Baseline accuracy in %: test accuracy without noise, by model, dataset and",
             f"learning rate. {describe_run(outline, draws=False)}.",
-            *_settling(summary),
+            *_settling(summary, experiment, outline),
             _about(interval) if interval else "One seed, so no interval.",
         ]
     )
@@ -149,13 +150,14 @@ def write_table3(outline: Outline, summary_file: Path, scope: str, stem: Path) -
         at_chance(summary, outline),
         missing_files(summary, outline, scope),
     )
+    values = _with_lengths(values, summary, outline)
     levels = ", ".join(format_number(level) for level in outline.noise_levels if level != 0)
     interval = describe_interval(len(outline.seeds), outline.draws)
     caption = " ".join(
         [
             f"Average normalized accuracy in % (equation 9), noise scope '{scope}': mean over the",
             f"noise form factors {levels}. {describe_run(outline)}.",
-            *_settling(summary),
+            *_settling(summary, experiment, outline),
             _about(interval) if interval else "One seed and one draw, so no interval.",
             "Bold: the best learning rate of a row, for each dataset, cells at chance left out.",
         ]
@@ -167,8 +169,9 @@ def write_table3(outline: Outline, summary_file: Path, scope: str, stem: Path) -
     )
 
 
-def _settling(summary: pd.DataFrame) -> list[str]:
-    said = describe_settling(summary)
+def _settling(summary: pd.DataFrame, experiment: Experiment, outline: Outline) -> list[str]:
+    """Say what of the table's own trainings had settled; the study may have others."""
+    said = describe_settling(summary.merge(_wanted(experiment)), outline)
     return [said] if said else []
 
 
@@ -208,14 +211,18 @@ def _listing(texts: list[str]) -> str:
 
 def _cells_of(experiment: Experiment, values: pd.DataFrame) -> pd.DataFrame:
     """Return the experiment's cells in its order; a hole's value is NaN."""
-    wanted = [
+    return _wanted(experiment).merge(values, how="left")
+
+
+def _wanted(experiment: Experiment) -> pd.DataFrame:
+    cells = [
         {"dataset": dataset, "model": model, "optimizer": optimizer, "learning_rate": rate}
         for dataset in experiment.datasets
         for model in experiment.models
         for optimizer in experiment.optimizers
         for rate in experiment.learning_rates
     ]
-    return pd.DataFrame(wanted).merge(values, how="left")
+    return pd.DataFrame(cells)
 
 
 def _flagged(
@@ -229,6 +236,15 @@ def _flagged(
         at_chance=[chance.get(cell, 0) for cell in cells],
         missing=[" ".join(missing.get(cell, [])) for cell in cells],
     )
+
+
+def _with_lengths(values: pd.DataFrame, summary: pd.DataFrame, outline: Outline) -> pd.DataFrame:
+    """Add how long the trainings were, and in how many of a cell's the loss had settled."""
+    counted = ["settled", "settled_before_decay"]
+    trainings = summary.drop_duplicates([*TRAINING_CELL, "seed"])
+    settled = trainings.groupby(TRAINING_CELL, as_index=False)[counted].sum(min_count=1)
+    merged = values.merge(settled, on=TRAINING_CELL, how="left").assign(epochs=outline.epochs)
+    return merged.astype(dict.fromkeys(counted, "Int64"))
 
 
 def _percent(values: pd.DataFrame) -> pd.DataFrame:

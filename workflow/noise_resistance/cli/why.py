@@ -17,8 +17,10 @@ from noise_resistance.cli.options import (
 from noise_resistance.storage.provenance import Provenance
 
 __all__ = [
+    "gradient_noise",
     "layers_figure",
     "length_figure",
+    "length_table",
     "summarise_diagnostics",
     "summarise_layers",
     "summarise_lengths",
@@ -27,6 +29,12 @@ __all__ = [
 
 _csv_option = click.option("--csv", type=FILE, required=True, help="Tidy table to write.")
 _hdf5_option = click.option("--hdf5", type=FILE, required=True, help="HDF5 file to write.")
+_lengths_option = click.option(
+    "--lengths", type=FILE, required=True, help="The study's lengths.h5."
+)
+_diagnostics_option = click.option(
+    "--diagnostics", type=FILE, required=True, help="The study's diagnostics.h5."
+)
 _snapshot_option = click.option(
     "--snapshot", "snapshots", type=click.IntRange(1), multiple=True, help="Kept epoch; repeatable."
 )
@@ -49,7 +57,19 @@ def summarise_lengths(
 
 @click.command()
 @outline_option
-@click.option("--lengths", type=FILE, required=True, help="The study's lengths.h5.")
+@_lengths_option
+@scope_option
+@stem_option
+def length_table(outline: dict[str, Any], lengths: Path, scope: str, stem: Path) -> None:
+    """Write both accuracies by learning rate and finished epochs."""
+    from noise_resistance.analysis.length_table import write
+
+    write(outline_from(outline), lengths, scope, stem)
+
+
+@click.command()
+@outline_option
+@_lengths_option
 @scope_option
 @stem_option
 def length_figure(outline: dict[str, Any], lengths: Path, scope: str, stem: Path) -> None:
@@ -73,8 +93,19 @@ def summarise_diagnostics(outline: dict[str, Any], csv: Path, hdf5: Path, finger
 
 @click.command()
 @outline_option
+@_diagnostics_option
+@stem_option
+def gradient_noise(outline: dict[str, Any], diagnostics: Path, stem: Path) -> None:
+    """Write equation (2) measured: its bound beside the noise of gradients."""
+    from noise_resistance.analysis.gradient_noise import write
+
+    write(outline_from(outline), diagnostics, stem)
+
+
+@click.command()
+@outline_option
 @summary_option
-@click.option("--diagnostics", type=FILE, required=True, help="The study's diagnostics.h5.")
+@_diagnostics_option
 @scope_option
 @stem_option
 def why_figure(

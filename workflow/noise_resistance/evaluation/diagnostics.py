@@ -12,7 +12,13 @@ import numpy as np
 import tensorflow as tf
 
 from noise_resistance.datasets.prepared import read_split
-from noise_resistance.evaluation.gradients import MODES, Estimate, GradientSampler, spread_of
+from noise_resistance.evaluation.gradients import (
+    MODES,
+    Estimate,
+    GradientSampler,
+    spread_of,
+    squared_norm_of,
+)
 from noise_resistance.evaluation.updates import UpdateStep
 from noise_resistance.models.resnet import BATCHNORM_EPSILON, ResNet
 from noise_resistance.models.weights import read_weights
@@ -133,13 +139,13 @@ def _gradient_noise(
             found.setdefault(mode, []).append(spread_of(gradients, size, sampler.count))
             if mode == "fixed":
                 reference = gradients.mean(axis=0, dtype=np.float64)
-                squared = float(np.dot(reference, reference))
-                found.setdefault("norm", []).append(Estimate(squared, np.nan))
+                norm = squared_norm_of(gradients, size, sampler.count)
+                found.setdefault("norm", []).append(norm)
             else:
                 updates = np.stack([step.update(one, point.state) for one in gradients])
                 found.setdefault("update", []).append(spread_of(updates, size, sampler.count))
-                mean = updates.mean(axis=0, dtype=np.float64)
-                found.setdefault("update size", []).append(Estimate(float(mean @ mean), np.nan))
+                norm = squared_norm_of(updates, size, sampler.count)
+                found.setdefault("update size", []).append(norm)
     seed = derive_seed(training.seed, "diagnostics images")
     single = sampler.single_variance(weights, reference, seed, min(images, sampler.count))
     nothing = Estimate(np.nan, np.nan)
@@ -243,8 +249,12 @@ def _gradient_variables(
         "C": Variable(("point",), values("single"), "C of equation (3), mode fixed"),
         "C_error": Variable(("point",), errors("single"), "standard error of C"),
         "gradient_norm_squared": Variable(
-            ("point",), values("norm"), "||grad L_D||^2, L2 penalty included, mode fixed"
+            ("point",),
+            values("norm"),
+            "||grad L_D||^2, L2 penalty included, mode fixed; unbiased, so it can be negative",
         ),
+        "gradient_norm_squared_error": Variable(("point",), errors("norm"), "its standard error"),
+        "gradient_bound": Variable(("point",), values("bound"), "C / B"),
         "gradient_noise": Variable(by_mode, noise, "measured E||grad L_B - grad L_D||^2"),
         "gradient_noise_error": Variable(by_mode, noise_error, "its standard error"),
         "step_noise": Variable(
@@ -265,5 +275,8 @@ def _gradient_variables(
             "batch mode; equation (2) speaks of it for plain SGD alone",
         ),
         "update_noise_error": Variable(("point",), errors("update"), "its standard error"),
-        "update_size": Variable(("point",), values("update size"), "||mean u||^2"),
+        "update_size": Variable(
+            ("point",), values("update size"), "||mean u||^2; unbiased, so it can be negative"
+        ),
+        "update_size_error": Variable(("point",), errors("update size"), "its standard error"),
     }

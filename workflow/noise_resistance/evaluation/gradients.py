@@ -18,14 +18,14 @@ import tensorflow as tf
 from noise_resistance.models.preprocessing import normalize
 from noise_resistance.models.resnet import ResNet
 
-__all__ = ["MODES", "Estimate", "GradientSampler", "spread_of"]
+__all__ = ["MODES", "Estimate", "GradientSampler", "spread_of", "squared_norm_of"]
 
 MODES = ("fixed", "batch")
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A measured mean of squared distances and its standard error."""
+    """A measured quantity and its standard error."""
 
     value: float
     error: float
@@ -158,3 +158,32 @@ def spread_of(vectors: np.ndarray, batch_size: int, count: int) -> Estimate:
     factor = batches / (batches - 1) * (1 - batch_size / count)
     error = distances.std(ddof=1) / np.sqrt(batches)
     return Estimate(float(distances.mean() * factor), float(error * factor))
+
+
+def squared_norm_of(vectors: np.ndarray, batch_size: int, count: int) -> Estimate:
+    """Return the squared norm of the mean over all images, unbiased: it can be negative.
+
+    The square of the batches' mean exceeds it by that mean's own variance,
+    S^2 / (k B) * (1 - k B / n) with k batches, which is most of it where a training has converged.
+
+    Args:
+        vectors: (batch, weight), from disjoint batches drawn without replacement.
+        batch_size: images in each.
+        count: images in all.
+
+    Returns: the standard error is the jackknife's over batches; NaN for two batches, which leave
+        none to compare.
+    """
+    batches = len(vectors)
+    unsampled = 1 - batches * batch_size / count
+    total = vectors.sum(axis=0, dtype=np.float64)
+    squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
+    whole, parts = float(total @ total), float(squares.sum())
+    variance = (parts - whole / batches) / (batches - 1)
+    value = whole / batches**2 - variance / batches * unsampled
+    if batches == 2:
+        return Estimate(value, np.nan)
+    left = whole - 2 * (vectors @ total) + squares - (parts - squares)
+    pairs = left / ((batches - 1) * (batches - 2))
+    error = np.sqrt((batches - 1) * pairs.var() * unsampled)
+    return Estimate(value, float(error))

@@ -42,10 +42,12 @@ class DiagnosticsSettings:
     Attributes:
         images: training images for C of equation (3); 0 for no diagnostics at all.
         batches: batches for the noise of batch gradients and updates.
+        before_decay: whether trainings keep their state before the learning rate first falls.
     """
 
     images: int
     batches: int
+    before_decay: bool
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,16 @@ class Study:
         """All evaluations with noise on one layer alone, each once."""
         return self.layer_sweep.evaluations(self.trainings)
 
+    @property
+    def kept_epochs(self) -> tuple[int, ...]:
+        """Numbers of finished epochs after which a training keeps its state.
+
+        They are the snapshots, and one more for the diagnostics alone, which is kept whether or
+        not there are any: who asks for them later need not train again.
+        """
+        decay = _first_decay(self.recipe) if self.diagnostics.before_decay else None
+        return tuple(sorted({*self.snapshots, *([decay] if decay else [])}))
+
     def reading(self, scope: str) -> Reading:
         """Return what a scope's name in a path stands for."""
         return reading_named(scope, self.readings, self.noise, self.layer_sweep.scope)
@@ -125,6 +137,7 @@ class Study:
             draws=self.noise.draws,
             epochs=self.recipe.epochs,
             datasets=titles,
+            schedule=self.recipe.schedule,
         )
 
 
@@ -179,6 +192,16 @@ def default_recipe() -> Recipe:
 def default_noise_settings() -> NoiseSettings:
     """Return the noise settings of a configuration that says nothing about noise."""
     return _noise_settings(section_defaults("noise"), section_defaults("evaluation"))
+
+
+def _first_decay(recipe: Recipe) -> int | None:
+    """Return the first epoch, counted from zero, at a lower learning rate than the one before."""
+    before = 1.0
+    for epoch, factor in recipe.schedule:
+        if 0 < epoch < recipe.epochs and factor < before:
+            return epoch
+        before = factor
+    return None
 
 
 def _recipe(training: Mapping[str, Any]) -> Recipe:

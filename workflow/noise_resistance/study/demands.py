@@ -98,7 +98,7 @@ def _images(study: Study, step: str, dataset: str) -> float:
     if step == "train":
         return study.recipe.epochs * (train + _FORWARD * test)
     if step == "diagnose":
-        models = len(study.snapshots) + 1
+        models = 1 + len(study.kept_epochs) + 1  # its start and its end
         sampled = study.diagnostics.batches * study.recipe.batch_size
         # C needs single gradients, which use a machine badly; the rest is one pass over the set.
         return models * (10 * study.diagnostics.images + sampled + train)

@@ -37,6 +37,7 @@ class Outline:
         draws: N of equation (7).
         epochs: length of every training.
         datasets: by name, those the experiments use.
+        schedule: pairs (epoch, factor) of the learning rate, as in `study.recipe.Recipe`.
     """
 
     study: str
@@ -46,6 +47,7 @@ class Outline:
     draws: int
     epochs: int
     datasets: dict[str, DatasetOutline]
+    schedule: tuple[tuple[int, float], ...] = ()
 
     @property
     def paths(self) -> Paths:
@@ -82,7 +84,12 @@ class Outline:
             Experiment(**_with_tuples(experiment)) for experiment in values["experiments"]
         )
         datasets = {name: DatasetOutline(**one) for name, one in values["datasets"].items()}
-        return cls(**{**_with_tuples(values), "experiments": experiments, "datasets": datasets})
+        made = {
+            "experiments": experiments,
+            "datasets": datasets,
+            "schedule": tuple((epoch, factor) for epoch, factor in values.get("schedule", ())),
+        }
+        return cls(**{**_with_tuples(values), **made})
 
 
 def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:

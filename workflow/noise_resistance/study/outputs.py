@@ -11,6 +11,7 @@ __all__ = [
     "figure_stems",
     "table_stems",
     "why_stems",
+    "why_table_stems",
 ]
 
 TABLE_FORMATS = ("csv", "md", "tex")
@@ -30,6 +31,15 @@ def table_stems(outline: Outline) -> list[str]:
     stems = ["table1", "table2", *(f"table3-{scope}" for scope in experiment.scopes)]
     stems += [f"{table}-{scope}" for table in SCOPE_TABLES for scope in experiment.scopes]
     return [*stems, *STUDY_TABLES]
+
+
+def why_table_stems(study: Study) -> list[str]:
+    """Return the tables of why.
+
+    ``gradient_noise`` where the study has diagnostics, ``length-<scope>`` where it has snapshots.
+    """
+    lengths = [f"length-{scope}" for scope in _scopes(study)] if study.snapshots else []
+    return [*(["gradient_noise"] if study.diagnostics.images else []), *lengths]
 
 
 def figure_stems(outline: Outline) -> list[str]:
@@ -55,9 +65,13 @@ def why_stems(study: Study) -> list[str]:
     ``length-<scope>`` where the study keeps snapshots, ``why-<scope>`` where it has diagnostics,
     ``layers-<model>`` where it sweeps layers.
     """
-    scopes = list(dict.fromkeys(scope for one in study.experiments for scope in one.scopes))
+    scopes = _scopes(study)
     lengths = [f"length-{scope}" for scope in scopes] if study.snapshots else []
     reasons = [f"why-{scope}" for scope in scopes] if study.diagnostics.images else []
     models = list(dict.fromkeys(model for one in study.experiments for model in one.models))
     layers = [f"layers-{model}" for model in models] if study.layer_sweep.levels else []
     return lengths + reasons + layers
+
+
+def _scopes(study: Study) -> list[str]:
+    return list(dict.fromkeys(scope for one in study.experiments for scope in one.scopes))

@@ -1,6 +1,13 @@
-"""Average normalized accuracy against what may explain it, over all trainings."""
+"""Average normalized accuracy against what may explain it, over all trainings.
+
+At its start a training's weights and batches depend on its seed alone, so its gradient noise is
+the same at all learning rates and for all optimizers, and alpha^2 times it is the learning rate in
+other units. So noise is taken before the first decay, where the training has come under its own
+learning rate, and at the end.
+"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,31 +16,72 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
-from scipy import stats
 
+from noise_resistance.analysis.correlation import Correlation, rank_correlation
 from noise_resistance.analysis.diagnostics import read_diagnostics
 from noise_resistance.analysis.figures import style
 from noise_resistance.analysis.labels import describe_run, model_title
 from noise_resistance.analysis.statistics import TRAINING_CELL, average_normalized_accuracy
 from noise_resistance.analysis.summary import read_summary
+from noise_resistance.analysis.within import WithinCorrelation, correlation_within
 from noise_resistance.errors import DataError
 from noise_resistance.study.outline import Outline
 
-__all__ = ["draw", "figure_of", "rank_correlation", "trainings_of", "within_groups"]
+__all__ = ["Panel", "draw", "figure_of", "panels_of", "trainings_of"]
 
-# Each quantity's column, point of the training (0 first, -1 last) and axis.
-_PANELS: dict[str, tuple[str, int, str]] = {
-    "Dead channels, end": ("dead_fraction", -1, "Fraction of BatchNorm channels"),
-    "Gradient noise, start": ("step_noise_batch", 0, r"$\alpha^2\,E\|g_B - g_D\|^2$"),
-    "Noise of updates, start": ("update_noise", 0, r"$E\|u_B - \bar u\|^2$"),
-    "Amplification, end": (
-        "amplification_max",
-        -1,
-        r"Largest $|\gamma|\,(\mathrm{variance} + \epsilon)^{-1/2}$",
-    ),
-}
-_RESAMPLES = 2000
-_FEWEST = 4
+_KEYS = [*TRAINING_CELL, "seed"]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One quantity at one point of the trainings.
+
+    Attributes:
+        column: of `analysis.diagnostics.COLUMNS`.
+        before_decay: whether at the last point before the learning rate first fell, or at the end.
+        title: over the panel.
+        label: of its horizontal axis.
+    """
+
+    column: str
+    before_decay: bool
+    title: str
+    label: str
+
+    @property
+    def name(self) -> str:
+        """The quantity's column in what `trainings_of` gives."""
+        return f"{self.column}, {'before decay' if self.before_decay else 'end'}"
+
+
+_DECAY, _END = "before the first decay", "end"
+_NOISE = r"$E\|g_B - g_D\|^2$"
+_STEP = r"$\alpha^2\,E\|g_B - g_D\|^2$"
+_UPDATE = r"$E\|u_B - \bar u\|^2$"
+_GAIN = r"Largest $|\gamma|\,(\mathrm{variance} + \epsilon)^{-1/2}$"
+_OF_WEIGHTS = (
+    Panel("dead_fraction", False, "Dead channels, end", "Fraction of BatchNorm channels"),
+    Panel("amplification_max", False, "Amplification, end", _GAIN),
+)
+_AT_END = Panel("gradient_noise_batch", False, f"Gradient noise, {_END}", _NOISE)
+
+
+def panels_of(diagnostics: pd.DataFrame) -> tuple[Panel, ...]:
+    """Return what is drawn: noise before the first decay where a point between start and end is.
+
+    Args:
+        diagnostics: columns of `analysis.diagnostics.COLUMNS`.
+    """
+    middle = bool((_before_decay(diagnostics)["epochs"] < diagnostics["epochs"].max()).any())
+    when = _DECAY if middle else _END
+    scaled = (
+        Panel("step_noise_batch", middle, f"Step noise (holds the rate), {when}", _STEP),
+        Panel("update_noise", middle, f"Noise of updates, {when}", _UPDATE),
+    )
+    if not middle:
+        return (*_OF_WEIGHTS, _AT_END, *scaled)
+    during = Panel("gradient_noise_batch", True, f"Gradient noise, {_DECAY}", _NOISE)
+    return (*_OF_WEIGHTS, during, _AT_END, *scaled)
 
 
 def draw(outline: Outline, summary: Path, diagnostics: Path, scope: str, stem: Path) -> None:
@@ -53,101 +101,77 @@ def draw(outline: Outline, summary: Path, diagnostics: Path, scope: str, stem: P
     table = table[table["scope"] == scope]
     if table.empty:
         raise DataError(f"{summary}: holds nothing of the noise scope '{scope}'; name another")
+    measured = read_diagnostics(diagnostics)
+    panels = panels_of(measured)
     with style.styled():
         title = f"Average normalized accuracy against dead channels and noise, scope {scope}"
-        points = trainings_of(table, read_diagnostics(diagnostics), outline)
-        style.save(figure_of(points, outline, scope), stem, title)
+        points = trainings_of(table, measured, outline, panels)
+        style.save(figure_of(points, outline, scope, panels), stem, title)
 
 
-def trainings_of(table: pd.DataFrame, diagnostics: pd.DataFrame, outline: Outline) -> pd.DataFrame:
+def trainings_of(
+    table: pd.DataFrame, diagnostics: pd.DataFrame, outline: Outline, panels: tuple[Panel, ...]
+) -> pd.DataFrame:
     """Return one row a training: its average normalized accuracy beside each panel's quantity.
 
     Args:
         table: the tidy table of one scope.
         diagnostics: columns of `analysis.diagnostics.COLUMNS`.
         outline: the study.
+        panels: the quantities, whose names are the columns.
     """
     one_by_one = [
         average_normalized_accuracy(rows, outline.noise_levels).assign(seed=seed)
         for seed, rows in table.groupby("seed", sort=False)
     ]
-    points = pd.concat(one_by_one)[[*TRAINING_CELL, "seed", "value"]]
-    keys = [*TRAINING_CELL, "seed"]
-    ordered = diagnostics.sort_values("epochs")
-    for title, (column, point, _) in _PANELS.items():
-        chosen = pd.DataFrame(ordered.groupby(keys, sort=False).nth(point))[[*keys, column]]
-        points = points.merge(chosen.rename(columns={column: title}), on=keys, how="left")
+    points = pd.concat(one_by_one)[[*_KEYS, "value"]]
+    end = diagnostics.sort_values("epochs").groupby(_KEYS, sort=False, as_index=False).last()
+    decay = _before_decay(diagnostics)
+    for panel in panels:
+        chosen = (decay if panel.before_decay else end)[[*_KEYS, panel.column]]
+        named = chosen.rename(columns={panel.column: panel.name})
+        points = points.merge(named, on=_KEYS, how="left")
     return points
 
 
-def rank_correlation(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
-    """Return Spearman's rank correlation and its 95 % interval, by a seeded percentile bootstrap.
-
-    Args:
-        x: one value a training.
-        y: likewise.
-
-    Returns: NaN for all three where fewer than four trainings are there or a quantity is constant.
-    """
-    nothing = float("nan")
-    known = np.isfinite(x) & np.isfinite(y)
-    x, y = x[known], y[known]
-    if len(x) < _FEWEST or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return nothing, nothing, nothing
-    generator = np.random.default_rng(0)
-    found = []
-    for _ in range(_RESAMPLES):
-        chosen = generator.integers(0, len(x), len(x))
-        if np.ptp(x[chosen]) > 0 and np.ptp(y[chosen]) > 0:
-            found.append(stats.spearmanr(x[chosen], y[chosen]).statistic)
-    low, high = np.percentile(found, [2.5, 97.5])
-    return float(stats.spearmanr(x, y).statistic), float(low), float(high)
+def _before_decay(diagnostics: pd.DataFrame) -> pd.DataFrame:
+    """Return each training's last point after its start at which the rate had not yet fallen."""
+    ordered = diagnostics.sort_values("epochs")
+    rates = ordered.groupby(_KEYS, sort=False)["learning_rate_now"]
+    undecayed = ordered[(rates.cummax() == ordered["learning_rate_now"]) & (ordered["epochs"] > 0)]
+    return undecayed.groupby(_KEYS, sort=False, as_index=False).last()
 
 
-def within_groups(points: pd.DataFrame, title: str) -> pd.DataFrame:
-    """Return ranks inside each dataset and model, from -0.5 to 0.5, of two or more trainings.
-
-    Over all trainings, what tells datasets and models apart hides what tells learning rates and
-    optimizers apart; here the former is taken out.
-    """
-    known = points.dropna(subset=[title, "value"])
-    groups = known.groupby(["dataset", "model"])
-    sizes = groups["value"].transform("size")
-    ranks = (
-        groups[[title, "value"]]
-        .rank()
-        .sub((sizes + 1) / 2, axis=0)
-        .div((sizes - 1).clip(lower=1), axis=0)
-    )
-    return pd.DataFrame(ranks[sizes > 1])
-
-
-def figure_of(points: pd.DataFrame, outline: Outline, scope: str) -> Figure:
+def figure_of(
+    points: pd.DataFrame, outline: Outline, scope: str, panels: tuple[Panel, ...]
+) -> Figure:
     """Draw one panel a quantity, one dot a training; colour is the model, marker the dataset.
 
     Args:
         points: what `trainings_of` gives.
         outline: the study.
         scope: the noise scope.
+        panels: the quantities.
     """
-    figure, grid = style.new_figure(len(_PANELS), panel_height=2.4, extra_height=0.9, share=False)
+    figure, grid = style.new_figure(len(panels), panel_height=2.6, extra_height=1.0, share=False)
     models = list(dict.fromkeys(points["model"]))
     datasets = list(dict.fromkeys(points["dataset"]))
     colours = dict(zip(models, style.categories(len(models)), strict=True))
     markers = dict(zip(datasets, style.markers(len(datasets)), strict=True))
     top = style.room_for(points["value"])
-    for index, (axes, (title, (_, _, label))) in enumerate(zip(grid, _PANELS.items(), strict=True)):
-        _draw_panel(axes, points, title, (colours, markers))
-        overall = _describe(points[title], points["value"])
-        inside = within_groups(points, title)
-        within = _describe(inside[title], inside["value"])
-        axes.set_title(f"{title}\nall: {overall}\nwithin: {within}", fontsize=style.SMALL)
-        axes.set_xlabel(label)
+    names = [panel.name for panel in panels]
+    cells = points.groupby(TRAINING_CELL, as_index=False)[[*names, "value"]].mean()
+    for index, (axes, panel) in enumerate(zip(grid, panels, strict=True)):
+        _draw_panel(axes, points, panel.name, (colours, markers))
+        axes.set_title(_title(panel, points, cells), fontsize=style.SMALL)
+        axes.set_xlabel(panel.label)
         axes.set_ylabel("" if index % 2 else "Average normalized accuracy")
         axes.set_ylim(0, top)
     notes = [
-        "ρ: Spearman's rank correlation over trainings, 95 % bootstrap interval",
-        "within: of ranks inside each dataset and model",
+        "ρ: Spearman's rank correlation over cells (trainings but for the seed), 95 % interval",
+        "in a network: of ranks inside each dataset and model",
+        "at one rate: of ranks inside each dataset and learning rate",
+        "p: permutations inside these groups",
     ]
     style.subtitle(figure, [f"noise scope: {scope}", describe_run(outline), *notes])
     colour_keys = [
@@ -160,6 +184,18 @@ def figure_of(points: pd.DataFrame, outline: Outline, scope: str) -> Figure:
     ]
     style.legend(figure, colour_keys, marker_keys)
     return figure
+
+
+def _title(panel: Panel, points: pd.DataFrame, cells: pd.DataFrame) -> str:
+    name = panel.name
+    of_cell = list(points[TRAINING_CELL].itertuples(index=False, name=None))
+    overall = rank_correlation(points[name].to_numpy(), points["value"].to_numpy(), of_cell)
+    network = correlation_within(cells, name, "value", ["dataset", "model"])
+    rate = correlation_within(cells, name, "value", ["dataset", "learning_rate"])
+    return (
+        f"{panel.title}\nall: {_describe(overall)}\n"
+        f"in a network: {_describe(network)}\nat one rate: {_describe(rate)}"
+    )
 
 
 def _draw_panel(
@@ -190,7 +226,12 @@ def _draw_panel(
         axes.set_xlim(-0.05, 1)
 
 
-def _describe(x: pd.Series, y: pd.Series) -> str:
-    rho, low, high = rank_correlation(x.to_numpy(np.float64), y.to_numpy(np.float64))
-    text = f"ρ = {rho:+.2f} [{low:+.2f}, {high:+.2f}]" if np.isfinite(rho) else "undetermined"
+def _describe(found: Correlation | WithinCorrelation) -> str:
+    if not np.isfinite(found.value):
+        return "undetermined"
+    text = f"ρ = {found.value:+.2f}"
+    if isinstance(found, Correlation) and np.isfinite(found.low):
+        text += f" [{found.low:+.2f}, {found.high:+.2f}]"
+    else:
+        text += f" (p {'< 0.001' if found.p < 0.001 else f'= {found.p:.2g}'})"
     return text.replace("-", "−")

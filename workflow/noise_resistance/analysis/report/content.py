@@ -41,6 +41,7 @@ _TIMED = {
 _GROUPS = (
     ("The paper's tables", ("table1", "table2", "table3")),
     ("How sure", ("best_rate", "uncertainty")),
+    ("Why", ("gradient_noise", "length")),
     ("Against the paper", ("claims", "comparison", "readings")),
 )
 

@@ -20,6 +20,7 @@ from noise_resistance.analysis.report.content import (
     training_panels,
 )
 from noise_resistance.analysis.report.explorer import explorer_data
+from noise_resistance.analysis.settling import describe_schedule
 from noise_resistance.analysis.statistics import normalized_accuracy
 from noise_resistance.analysis.summary import read_summary
 from noise_resistance.storage.files import write_text
@@ -121,10 +122,18 @@ def _captions(table: pd.DataFrame, outline: Outline) -> dict[str, str]:
             f"noise on {scope}.",
             f"figure4-{scope}": "Figure 4: baseline and average normalized accuracy by learning "
             f"rate, noise on {scope}: where both are high is the sweet spot.",
-            f"why-{scope}": "What explains resistance: average normalized accuracy against dead "
-            f"channels and gradient noise of every training, noise on {scope}.",
-            f"length-{scope}": "The relation between learning rate and resistance by length of "
-            f"training, noise on {scope}.",
+            f"why-{scope}": "What goes with resistance: average normalized accuracy of every "
+            "training against dead channels, amplification, gradient noise (batch statistics, as "
+            f"in training) and the noise of steps and updates, noise on {scope}. Step noise is "
+            "gradient noise times the squared learning rate in force, so it follows the rate by "
+            "construction. What is correlated over all trainings and not at one learning rate is "
+            "not explained by this quantity beyond the rate itself; at one rate, networks and "
+            "optimizers differ in more than it. At the start gradient noise depends on the seed "
+            "alone and explains nothing, so it is not drawn.",
+            f"length-{scope}": "The relation between learning rate and resistance along the "
+            f"trainings, noise on {scope}. {describe_run(outline)}; {describe_schedule(outline)}. "
+            "A snapshot has the learning rate then in force: it is no training of that length, "
+            "whose schedule would have run to its end.",
         }
     return captions | {"layers-": "Accuracy lost when noise falls on one layer alone."}
 
