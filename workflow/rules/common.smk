@@ -10,9 +10,9 @@ PACKAGE_FOLDER = Path(workflow.basedir) / "workflow"
 if str(PACKAGE_FOLDER) not in sys.path:
     sys.path.insert(0, str(PACKAGE_FOLDER))
 
-from noise_resistance.errors import ConfigurationError
+from noise_resistance.errors import ConfigurationError, DataError
 from noise_resistance.study.configuration import load
-from noise_resistance.study.currency import is_current
+from noise_resistance.study.currency import check_unrecorded, is_current
 from noise_resistance.study.demands import demand_of
 from noise_resistance.study.fingerprint import fingerprint
 from noise_resistance.study.grid import Training
@@ -63,6 +63,18 @@ def to_json(values):
 def outline(wildcards):
     # A function: in a string Snakemake would take a title's braces for wildcards.
     return OUTLINE
+
+
+def specification(summary):
+    # A function, as the outline.
+    return lambda wildcards: to_json(study.specification(summary).as_mapping())
+
+
+def summarised_from():
+    return {
+        "outline": OUTLINE,
+        "specification": study.specification("summarise").as_mapping(),
+    }
 
 
 def dataset_of(wildcards):

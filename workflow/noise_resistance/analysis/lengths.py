@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from noise_resistance.analysis.measured import StudyFiles
 from noise_resistance.analysis.settling import has_settled, loss_change
 from noise_resistance.storage.files import replace_atomically
 from noise_resistance.storage.hdf5 import Variable, read_record, write_record
 from noise_resistance.storage.provenance import Provenance
 from noise_resistance.study.grid import Evaluation, Training
 from noise_resistance.study.outline import Outline
+from noise_resistance.study.specification import Specification
 
 __all__ = ["COLUMNS", "read_lengths", "summarise_lengths"]
 
@@ -38,7 +40,13 @@ _TEXT = ("dataset", "model", "optimizer", "scope")
 
 
 def summarise_lengths(
-    outline: Outline, snapshots: Sequence[int], csv: Path, hdf5: Path, provenance: Provenance
+    outline: Outline,
+    snapshots: Sequence[int],
+    csv: Path,
+    hdf5: Path,
+    provenance: Provenance,
+    *,
+    specification: Specification | None = None,
 ) -> None:
     """Read every history, baseline and evaluation of trainings and snapshots into one table.
 
@@ -48,10 +56,12 @@ def summarise_lengths(
         csv: one row a training, length and scope, the columns of `COLUMNS`.
         hdf5: the same.
         provenance: of this step.
+        specification: as for `summary.summarise`.
 
     Raises:
-        DataError: a file is missing or damaged.
+        DataError: a file is missing or damaged, or not what `measured.StudyFiles` takes.
     """
+    files = StudyFiles(outline, specification)
     scopes: dict[Training, dict[str, list[Evaluation]]] = {}
     for one in outline.evaluations:
         scopes.setdefault(one.training, {}).setdefault(one.scope, []).append(one)
@@ -59,7 +69,7 @@ def summarise_lengths(
         row
         for training, by_scope in scopes.items()
         for epochs in [*sorted(snapshots), None]
-        for row in _rows(outline, training, by_scope, epochs)
+        for row in _rows(files, training, by_scope, epochs)
     ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     variables = {
@@ -81,23 +91,17 @@ def read_lengths(path: Path) -> pd.DataFrame:
 
 
 def _rows(
-    outline: Outline, training: Training, scopes: dict[str, list[Evaluation]], epochs: int | None
+    files: StudyFiles,
+    training: Training,
+    scopes: dict[str, list[Evaluation]],
+    snapshot: int | None,
 ) -> list[dict[str, Any]]:
-    paths = outline.paths
-
-    def read(template: str, one: Training | Evaluation, kind: str, name: str) -> np.ndarray:
-        if epochs is not None:
-            template = template.replace(
-                paths.training, paths.snapshot.replace("{epoch}", str(epochs))
-            )
-        return read_record(paths.fill(template, one), kind, [name])[name]
-
-    losses = read(paths.history, training, "history", "loss")
-    baseline = float(read(paths.baseline, training, "baseline", "accuracy"))
+    losses = files.history(training, snapshot)["loss"]
+    baseline = float(files.baseline(training, snapshot)["accuracy"])
     common = {
         **vars(training),
         "epochs": len(losses),
-        "final": int(epochs is None),
+        "final": int(snapshot is None),
         "training_loss": losses[-1],
         "loss_change": loss_change(losses.tolist()),
         "settled": int(has_settled(losses.tolist())),
@@ -106,7 +110,7 @@ def _rows(
     rows = []
     for scope, evaluations in scopes.items():
         means = [
-            read(paths.noise, one, "noise", "accuracy").mean()
+            files.noise(one, snapshot)["accuracy"].mean()
             for one in evaluations
             if one.noise_level != 0
         ]

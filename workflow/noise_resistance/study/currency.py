@@ -44,12 +44,15 @@ def is_current(
     return same and record.attributes.get("fingerprint") == fingerprint
 
 
-def difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
+def difference(
+    found: Mapping[str, Any], wanted: Mapping[str, Any], *, whole: bool = True
+) -> str | None:
     """Say where a file's parameters are not the wanted ones, or return None.
 
     Args:
         found: as read from JSON; it may have more keys.
         wanted: values as they are after a way through JSON.
+        whole: whether the mappings among the values may have no more keys either.
     """
     for name, value in wanted.items():
         if name not in found:
@@ -57,9 +60,11 @@ def difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | Non
         if found[name] == value:
             continue
         if isinstance(value, Mapping) and isinstance(found[name], Mapping):
-            inner = difference(found[name], value)
-            extra = sorted(set(found[name]) - set(value))
-            return f"{name}.{inner}" if inner else f"{name}.{extra[0]} is there"
+            if inner := difference(found[name], value, whole=whole):
+                return f"{name}.{inner}"
+            if whole:
+                return f"{name}.{min(set(found[name]) - set(value))} is there"
+            continue
         texts = [json.dumps(one) for one in (found[name], value)]
         if max(map(len, texts)) > _LONGEST_VALUE:
             return f"{name} differs"
