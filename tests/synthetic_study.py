@@ -1,8 +1,10 @@
 """A study of made-up accuracies: real HDF5 files, no training."""
 
 import contextlib
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ from noise_resistance.storage.hdf5 import Variable, write_record
 from noise_resistance.storage.provenance import Provenance
 from noise_resistance.study.grid import Evaluation, Experiment, Training
 from noise_resistance.study.outline import DatasetOutline, Outline
+from noise_resistance.study.specification import Specification
 
 PROVENANCE = Provenance("0" * 16)
 OPTIMIZERS = ("sgd", "sgd_momentum", "sgd_nesterov", "adam", "nadam", "adamax")
@@ -72,6 +75,72 @@ def outline_of(
     )
 
 
+def specification_of(outline: Outline) -> Specification:
+    """What the made-up files say they were made from."""
+    noise = {
+        "draws": outline.draws,
+        "seed": 0,
+        "sigma_of": "array",
+        "variance_policy": "clip",
+        "precision": "float32",
+        "kind": "additive",
+    }
+    recipe = {
+        "epochs": outline.epochs,
+        "batch_size": 32,
+        "l2": 0.0001,
+        "schedule": [[5, 0.1]],
+        "shift": 0.1,
+        "horizontal_flip": True,
+        "subtract_pixel_mean": True,
+        "precision": "float32",
+    }
+    return Specification(
+        recipe=recipe,
+        optimizers={name: {"class": name, "arguments": {}} for name in OPTIMIZERS},
+        datasets={name: {"name": name, "version": "1"} for name in DATASETS},
+        noise=noise,
+        readings={name: {"arrays": name, "settings": noise} for name in ("kernels", "all")},
+        layer_scope="kernels",
+        diagnostics={"images": 16, "batches": 4},
+        code=dict.fromkeys(
+            ("train", "evaluate_baseline", "evaluate_noise", "diagnose"), PROVENANCE.fingerprint
+        ),
+    )
+
+
+def attributes_of(
+    outline: Outline, one: Training | Evaluation, kind: str, snapshot: int | None = None
+) -> dict[str, Any]:
+    """Return the attributes of a measured file of this kind, as the workflow writes them.
+
+    Args:
+        outline: the study.
+        one: a training, or an evaluation for the kind ``noise``.
+        kind: ``history``, ``baseline``, ``noise`` or ``diagnostics``.
+        snapshot: after how many epochs, of a snapshot.
+    """
+    specification = specification_of(outline)
+    training = one.training if isinstance(one, Evaluation) else one
+    digest = hashlib.sha256(training.dataset.encode()).hexdigest()
+    if kind == "history":
+        attributes = PROVENANCE.attributes(specification.training(training))
+        return {**attributes, "dataset_sha256": digest}
+    if isinstance(one, Evaluation):
+        parameters = specification.evaluation(one)
+    elif kind == "baseline":
+        parameters = specification.baseline(one)
+    else:
+        parameters = {"model": one.model, **specification.diagnostics}
+    parameters["training"] = specification.training(training)
+    return {
+        **PROVENANCE.attributes(parameters),
+        "weights_sha256": hashlib.sha256(f"{training} {snapshot}".encode()).hexdigest(),
+        "training_fingerprint": PROVENANCE.fingerprint,
+        "dataset_sha256": digest,
+    }
+
+
 def made_up_table(outline: Outline) -> pd.DataFrame:
     """Make the tidy table of a study, as `read_summary` gives it, without any file."""
     generator = np.random.default_rng(7)
@@ -101,7 +170,6 @@ def write_study(folder: Path, outline: Outline) -> SyntheticStudy:
     """Write every file that the analysis reads, the summary among them."""
     generator = np.random.default_rng(7)
     paths = outline.paths
-    attributes = PROVENANCE.attributes({})
     baselines = {one: float(generator.uniform(0.6, 0.95)) for one in outline.trainings}
     accuracies = {
         one: falling(one, baselines[one.training], generator, outline.draws)
@@ -113,6 +181,7 @@ def write_study(folder: Path, outline: Outline) -> SyntheticStudy:
                 "accuracy": Variable((), baseline, "test accuracy"),
                 "prediction": Variable(("test_image",), np.zeros(1000, np.int64), "class"),
             }
+            attributes = attributes_of(outline, training, "baseline")
             write_record(paths.fill(paths.baseline, training), "baseline", variables, attributes)
             # The first training's loss still fell at the end.
             falling_loss = training == outline.trainings[0]
@@ -124,6 +193,7 @@ def write_study(folder: Path, outline: Outline) -> SyntheticStudy:
                 "loss": Variable(("epoch",), losses, "loss"),
                 "learning_rate": Variable(("epoch",), rates, "learning rate"),
             }
+            attributes = attributes_of(outline, training, "history")
             write_record(paths.fill(paths.history, training), "history", history, attributes)
         for evaluation, accuracy in accuracies.items():
             by_draw = {
@@ -134,6 +204,7 @@ def write_study(folder: Path, outline: Outline) -> SyntheticStudy:
             variables = {
                 name: Variable(("draw",), values, name) for name, values in by_draw.items()
             }
+            attributes = attributes_of(outline, evaluation, "noise")
             write_record(paths.fill(paths.noise, evaluation), "noise", variables, attributes)
         summarise(outline, Path(f"{paths.summary}.csv"), Path(f"{paths.summary}.h5"), PROVENANCE)
     return SyntheticStudy(outline, folder, baselines, accuracies)

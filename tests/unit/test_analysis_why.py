@@ -22,17 +22,25 @@ from noise_resistance.analysis.within import correlation_within
 from noise_resistance.errors import DataError
 from noise_resistance.storage.hdf5 import Variable, write_record
 from noise_resistance.study.layers import LayerSweep
-from synthetic_study import PROVENANCE, made_up_table, outline_of, write_study
+from synthetic_study import (
+    PROVENANCE,
+    attributes_of,
+    made_up_table,
+    outline_of,
+    specification_of,
+    write_study,
+)
 
 DECAY = 4
 OUTLINE = replace(
     outline_of(models=1, datasets=2, optimizers=2, rates=3, seeds=2), schedule=((DECAY, 0.1),)
 )
+SPECIFICATION = specification_of(OUTLINE)
 SNAPSHOTS = (2, 5)
 LOSSES = (4.0, 2.0, 1.5, 1.2, 1.1)
 
 
-def _noise(path, accuracies):
+def _noise(path, accuracies, attributes):
     accuracies = np.asarray(accuracies, np.float64)
     variables = {
         "draw": Variable(("draw",), np.arange(len(accuracies)), "draw"),
@@ -40,27 +48,27 @@ def _noise(path, accuracies):
         "loss": Variable(("draw",), 1 - accuracies, "loss"),
         "nonfinite": Variable(("draw",), np.zeros(len(accuracies), int), "not finite"),
     }
-    write_record(path, "noise", variables, PROVENANCE.attributes({}))
+    write_record(path, "noise", variables, attributes)
 
 
-def _baseline(path, accuracy):
+def _baseline(path, accuracy, attributes):
     variables = {
         "accuracy": Variable((), accuracy, "accuracy"),
         "prediction": Variable(("test_image",), np.zeros(1000, np.int64), "class"),
     }
-    write_record(path, "baseline", variables, PROVENANCE.attributes({}))
+    write_record(path, "baseline", variables, attributes)
 
 
-def _history(path, losses, rate):
+def _history(path, losses, rate, attributes):
     rates = [rate if epoch < DECAY else 0.1 * rate for epoch in range(len(losses))]
     variables = {
         "loss": Variable(("epoch",), np.asarray(losses, np.float64), "loss"),
         "learning_rate": Variable(("epoch",), np.asarray(rates), "learning rate"),
     }
-    write_record(path, "history", variables, PROVENANCE.attributes({}))
+    write_record(path, "history", variables, attributes)
 
 
-def _diagnostics(path, dead, noise):
+def _diagnostics(path, dead, noise, attributes):
     points = ("point",)
     by_mode = ("point", "mode")
     norms = ("point", "batchnorm")
@@ -81,7 +89,7 @@ def _diagnostics(path, dead, noise):
     }
     for name in ("C", "C_error", "bound", "update_noise", "update_size"):
         values[name] = Variable(points, np.array([noise, noise, 0.5]), name)
-    write_record(path, "diagnostics", values, PROVENANCE.attributes({}))
+    write_record(path, "diagnostics", values, attributes)
 
 
 @pytest.fixture(scope="module")
@@ -91,20 +99,24 @@ def study(tmp_path_factory):
     paths = OUTLINE.paths
     with contextlib.chdir(folder):
         for index, one in enumerate(OUTLINE.trainings):
-            _history(paths.fill(paths.history, one), [*LOSSES, 1.005, 1.0], one.learning_rate)
-            _diagnostics(paths.fill(paths.diagnostics, one), index % 9, 1e-3 * (index + 1))
+            attributes = attributes_of(OUTLINE, one, "history")
+            losses, rate = [*LOSSES, 1.005, 1.0], one.learning_rate
+            _history(paths.fill(paths.history, one), losses, rate, attributes)
+            about = attributes_of(OUTLINE, one, "diagnostics")
+            _diagnostics(paths.fill(paths.diagnostics, one), index % 9, 1e-3 * (index + 1), about)
             for epochs in SNAPSHOTS:
                 at = Path(paths.fill(paths.training, one)) / f"snapshots/epoch-{epochs}"
-                _history(at / "history.h5", LOSSES[:epochs], one.learning_rate)
-                _baseline(at / "baseline.h5", 0.5)
+                _history(at / "history.h5", LOSSES[:epochs], rate, attributes)
+                _baseline(at / "baseline.h5", 0.5, attributes_of(OUTLINE, one, "baseline", epochs))
         for one in OUTLINE.evaluations:
             folder_of = Path(paths.fill(paths.noise, one))
             relative = folder_of.relative_to(paths.fill(paths.training, one.training))
             for epochs in SNAPSHOTS:
                 at = Path(paths.fill(paths.training, one.training)) / f"snapshots/epoch-{epochs}"
-                _noise(at / relative, [0.5] * 4 if one.noise_level == 0 else [0.1, 0.3] * 2)
+                accuracies = [0.5] * 4 if one.noise_level == 0 else [0.1, 0.3] * 2
+                _noise(at / relative, accuracies, attributes_of(OUTLINE, one, "noise", epochs))
         for one in LayerSweep((0.2,), "kernels").evaluations(OUTLINE.trainings):
-            _noise(paths.fill(paths.noise, one), [0.2, 0.4])
+            _noise(paths.fill(paths.noise, one), [0.2, 0.4], attributes_of(OUTLINE, one, "noise"))
     return written
 
 
@@ -125,7 +137,7 @@ def test_the_change_of_the_loss_is_over_the_last_tenth(losses, expected):
 def test_lengths_have_each_snapshot_and_the_end(study, tmp_path):
     with contextlib.chdir(study.folder):
         csv, hdf5 = tmp_path / "lengths.csv", tmp_path / "lengths.h5"
-        summarise_lengths(OUTLINE, SNAPSHOTS, csv, hdf5, PROVENANCE)
+        summarise_lengths(OUTLINE, SNAPSHOTS, csv, hdf5, PROVENANCE, specification=SPECIFICATION)
     table = read_lengths(hdf5)
     pd.testing.assert_frame_equal(table, pd.read_csv(csv), check_dtype=False)
     one = OUTLINE.evaluations[0]
@@ -219,7 +231,7 @@ def test_a_caption_says_when_the_schedule_makes_the_loss_settle():
 def test_diagnostics_of_all_trainings_and_their_figure(study, tmp_path):
     with contextlib.chdir(study.folder):
         csv, hdf5 = tmp_path / "diagnostics.csv", tmp_path / "diagnostics.h5"
-        summarise_diagnostics(OUTLINE, csv, hdf5, PROVENANCE)
+        summarise_diagnostics(OUTLINE, csv, hdf5, PROVENANCE, specification=SPECIFICATION)
     table = read_diagnostics(hdf5)
     assert len(table) == 3 * len(OUTLINE.trainings)
     end = table[table["epochs"] == 7].reset_index()
@@ -338,7 +350,9 @@ def test_the_permutation_test_inside_groups_errs_as_often_as_it_says():
 def test_layers_lose_what_the_files_say(study, tmp_path):
     with contextlib.chdir(study.folder):
         csv, hdf5 = tmp_path / "layers.csv", tmp_path / "layers.h5"
-        summarise_layers(OUTLINE, (0.2,), "kernels", csv, hdf5, PROVENANCE)
+        summarise_layers(
+            OUTLINE, (0.2,), "kernels", csv, hdf5, PROVENANCE, specification=SPECIFICATION
+        )
     table = read_layers(hdf5)
     assert len(table) == 10 * len(OUTLINE.trainings)
     assert (table["epochs"] == 7).all()
@@ -349,8 +363,12 @@ def test_layers_lose_what_the_files_say(study, tmp_path):
 
 
 def test_external_models_have_rows_like_the_study_s_own(tmp_path):
-    _baseline(tmp_path / "theirs/baseline.h5", 0.8)
-    _noise(tmp_path / "theirs/noise/kernels/eta-0.1.h5", [0.4, 0.6])
+    measured = {"weights_sha256": "1", "training_fingerprint": "", "dataset_sha256": "2"}
+    about = {"model": "external", "external": {"dataset": "digits", "scale": 255.0}}
+    attributes = {**PROVENANCE.attributes(about), **measured}
+    _baseline(tmp_path / "theirs/baseline.h5", 0.8, attributes)
+    attributes = {**PROVENANCE.attributes({**about, "noise_level": 0.1}), **measured}
+    _noise(tmp_path / "theirs/noise/kernels/eta-0.1.h5", [0.4, 0.6], attributes)
     where = {"theirs": {"dataset": "digits", "folder": str(tmp_path / "theirs")}}
     csv = tmp_path / "external.csv"
     summarise_external(where, ["kernels"], [0.1], csv, tmp_path / "external.h5", PROVENANCE)

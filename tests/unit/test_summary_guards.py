@@ -1,7 +1,10 @@
 """A summary is of one study, measured by one code, or there is none."""
 
 import contextlib
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,9 +17,15 @@ from noise_resistance.analysis.summary import read_summary, summarise
 from noise_resistance.analysis.tables import write_table2, write_table3
 from noise_resistance.errors import DataError
 from noise_resistance.storage.hdf5 import Variable, read_record, write_record
-from noise_resistance.storage.provenance import Provenance
 from noise_resistance.study.grid import Evaluation, Training
-from synthetic_study import PROVENANCE, SyntheticStudy, outline_of, write_study
+from noise_resistance.study.specification import Specification
+from synthetic_study import (
+    PROVENANCE,
+    SyntheticStudy,
+    attributes_of,
+    outline_of,
+    write_study,
+)
 
 TABLES = ("uncertainty", "best_rate", "comparison")
 
@@ -26,31 +35,64 @@ def study(tmp_path: Path) -> SyntheticStudy:
     return write_study(tmp_path, outline_of(models=1, rates=2, datasets=1, optimizers=1))
 
 
-def refusal(study: SyntheticStudy) -> str:
-    (study.summary).unlink()
+def refusal(study: SyntheticStudy, specification: Specification | None = None) -> str:
     with contextlib.chdir(study.folder), pytest.raises(DataError) as caught:
-        summarise(study.outline, Path("summary.csv"), Path("summary.h5"), PROVENANCE)
+        summarise(
+            study.outline,
+            Path("summary.csv"),
+            Path("summary.h5"),
+            PROVENANCE,
+            specification=specification,
+        )
+    assert "\n" not in str(caught.value)
     assert not (study.folder / "summary.h5").exists()
     assert not (study.folder / "summary.csv").exists()
     return str(caught.value)
 
 
-def rewrite(path: Path, kind: str, fingerprint: str, draws: int | None = None) -> None:
+def rewrite(
+    path: Path,
+    kind: str,
+    *,
+    draws: int | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    values: Mapping[str, Any] | None = None,
+    **attributes: Any,
+) -> None:
+    """Write a file again with something changed, sealed like every file."""
     record = read_record(path, kind)
+    names = {"prediction": ("test_image",), "loss": ("epoch",) if kind == "history" else ("draw",)}
     variables = {
-        name: Variable(
-            ("test_image" if name == "prediction" else "draw",)[: values.ndim],
-            values[:draws] if values.ndim else values,
-            name,
-        )
-        for name, values in record.variables.items()
+        name: Variable(names.get(name, ("draw",)), array[:draws] if array.ndim else array, name)
+        for name, array in record.variables.items()
     }
-    write_record(path, kind, variables, Provenance(fingerprint).attributes(record.parameters))
+    for name, value in (values or {}).items():
+        array = np.asarray(value)
+        variables[name] = Variable(tuple(f"{name}_{axis}" for axis in range(array.ndim)), array, "")
+    variables = {
+        name: replace(one, dimensions=one.dimensions[: np.asarray(one.values).ndim])
+        for name, one in variables.items()
+    }
+    header = ("kind", "title", "schema_version", "Conventions", "attributes_sha256")
+    kept = {name: one for name, one in record.attributes.items() if name not in header}
+    kept["parameters"] = changed(record.parameters, parameters or {})
+    write_record(path, kind, variables, {**kept, **attributes})
+
+
+def changed(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay changes over values; mappings inside are changed likewise."""
+    return {
+        **values,
+        **{
+            name: changed(values[name], one) if isinstance(one, dict) else one
+            for name, one in changes.items()
+        },
+    }
 
 
 def test_evaluations_made_by_different_code_are_not_mixed(study: SyntheticStudy) -> None:
     path = study.file(study.outline.paths.noise, study.outline.evaluations[3])
-    rewrite(path, "noise", "1" * 16)
+    rewrite(path, "noise", fingerprint="1" * 16)
     line = refusal(study)
     first = study.outline.paths.fill(study.outline.paths.noise, study.outline.evaluations[0])
     assert line.startswith(f"{path.relative_to(study.folder)}: made by other code")
@@ -60,13 +102,13 @@ def test_evaluations_made_by_different_code_are_not_mixed(study: SyntheticStudy)
 
 def test_baselines_made_by_different_code_are_not_mixed(study: SyntheticStudy) -> None:
     path = study.file(study.outline.paths.baseline, study.outline.trainings[1])
-    rewrite(path, "baseline", "1" * 16)
+    rewrite(path, "baseline", fingerprint="1" * 16)
     assert f"{path.relative_to(study.folder)}: made by other code" in refusal(study)
 
 
 def test_another_number_of_draws_is_refused(study: SyntheticStudy) -> None:
     path = study.file(study.outline.paths.noise, study.outline.evaluations[2])
-    rewrite(path, "noise", PROVENANCE.fingerprint, draws=3)
+    rewrite(path, "noise", draws=3)
     assert "holds 3 draws, the study has 4" in refusal(study)
 
 
@@ -147,7 +189,10 @@ def test_tables_flag_a_training_that_ended_at_chance_and_never_print_it_bold(
         "prediction": Variable(("test_image",), np.zeros(1000, np.int64), "class"),
     }
     path = study.file(paths.baseline, lost)
-    write_record(path, "baseline", variables, PROVENANCE.attributes({}))
+    write_record(path, "baseline", variables, attributes_of(study.outline, lost, "baseline"))
+    for one in study.outline.evaluations:
+        if one.training == lost and one.noise_level == 0:
+            rewrite(study.file(paths.noise, one), "noise", values={"accuracy": np.full(4, 0.1)})
     with contextlib.chdir(study.folder):
         summary = Path("s.h5")
         summarise(study.outline, Path("s.csv"), summary, PROVENANCE)

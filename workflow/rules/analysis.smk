@@ -18,6 +18,14 @@ localrules:
 
 SUMMARY = f"{paths.summary}.h5"
 
+# Without its records Snakemake takes any finished study for this one. One file tells: it was
+# summarised from this configuration by this code, or not.
+if workflow.is_main_process:
+    try:
+        check_unrecorded(SUMMARY, "summary", fingerprint("summarise"), summarised_from())
+    except DataError as error:
+        sys.exit(f"error: {error}")
+
 
 rule summarise:
     input:
@@ -33,11 +41,13 @@ rule summarise:
         CONDA_ENVIRONMENT
     params:
         outline=outline,
+        specification=specification("summarise"),
         incomplete="--incomplete" if study.incomplete else "",
         code=fingerprint("summarise"),
     shell:
         "python -m noise_resistance --log {log:q} summarise"
         " --outline {params.outline:q}"
+        " --specification {params.specification:q}"
         " --csv {output.csv:q}"
         " --hdf5 {output.hdf5:q}"
         " {params.incomplete}"

@@ -15,7 +15,7 @@ from noise_resistance.errors import ConfigurationError, DataError
 from noise_resistance.storage.files import check_writable
 from noise_resistance.storage.resume import discard
 from noise_resistance.study.configuration import load
-from noise_resistance.study.currency import is_current
+from noise_resistance.study.currency import check_unrecorded, is_current
 from noise_resistance.study.demands import demand_of
 from noise_resistance.study.fingerprint import fingerprint
 from noise_resistance.study.grid import Training
@@ -73,6 +73,18 @@ def to_json(values):
 def outline(wildcards):
     # A function: in a string Snakemake would take a title's braces for wildcards.
     return OUTLINE
+
+
+def specification(summary):
+    # A function, as the outline.
+    return lambda wildcards: to_json(study.specification(summary).as_mapping())
+
+
+def summarised_from():
+    return {
+        "outline": OUTLINE,
+        "specification": study.specification("summarise").as_mapping(),
+    }
 
 
 def dataset_of(wildcards):

@@ -74,11 +74,13 @@ rule summarise_lengths:
         CONDA_ENVIRONMENT
     params:
         outline=outline,
+        specification=specification("summarise_lengths"),
         snapshots=[f"--snapshot={epoch}" for epoch in study.snapshots],
         code=fingerprint("summarise_lengths"),
     shell:
         "python -m noise_resistance --log {log:q} summarise-lengths"
         " --outline {params.outline:q}"
+        " --specification {params.specification:q}"
         " {params.snapshots:q}"
         " --csv {output.csv:q}"
         " --hdf5 {output.hdf5:q}"
@@ -149,10 +151,12 @@ rule summarise_diagnostics:
         CONDA_ENVIRONMENT
     params:
         outline=outline,
+        specification=specification("summarise_diagnostics"),
         code=fingerprint("summarise_diagnostics"),
     shell:
         "python -m noise_resistance --log {log:q} summarise-diagnostics"
         " --outline {params.outline:q}"
+        " --specification {params.specification:q}"
         " --csv {output.csv:q}"
         " --hdf5 {output.hdf5:q}"
         " --fingerprint {params.code}"
@@ -224,12 +228,14 @@ rule summarise_layers:
         CONDA_ENVIRONMENT
     params:
         outline=outline,
+        specification=specification("summarise_layers"),
         levels=[f"--noise-level={level}" for level in study.layer_sweep.levels],
         arrays=study.layer_sweep.scope,
         code=fingerprint("summarise_layers"),
     shell:
         "python -m noise_resistance --log {log:q} summarise-layers"
         " --outline {params.outline:q}"
+        " --specification {params.specification:q}"
         " {params.levels}"
         " --scope {params.arrays}"
         " --csv {output.csv:q}"

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from noise_resistance.analysis.measured import StudyFiles
 from noise_resistance.storage.files import replace_atomically
 from noise_resistance.storage.hdf5 import Variable, read_record, write_record
 from noise_resistance.storage.provenance import Provenance
 from noise_resistance.study.grid import Training
 from noise_resistance.study.outline import Outline
+from noise_resistance.study.specification import Specification
 
 __all__ = ["COLUMNS", "read_diagnostics", "summarise_diagnostics"]
 
@@ -45,7 +47,14 @@ _BY_POINT = ("C", "C_error", "gradient_bound", "bound", "update_noise", "update_
 _BY_MODE = ("gradient_noise", "gradient_noise_error", "step_noise", "bound_holds")
 
 
-def summarise_diagnostics(outline: Outline, csv: Path, hdf5: Path, provenance: Provenance) -> None:
+def summarise_diagnostics(
+    outline: Outline,
+    csv: Path,
+    hdf5: Path,
+    provenance: Provenance,
+    *,
+    specification: Specification | None = None,
+) -> None:
     """Read the diagnostics of every training and write them as CSV and HDF5.
 
     Args:
@@ -53,11 +62,13 @@ def summarise_diagnostics(outline: Outline, csv: Path, hdf5: Path, provenance: P
         csv: one row a training and point, the columns of `COLUMNS`.
         hdf5: the same.
         provenance: of this step.
+        specification: as for `summary.summarise`.
 
     Raises:
-        DataError: a file is missing or damaged.
+        DataError: a file is missing or damaged, or not what `measured.StudyFiles` takes.
     """
-    rows = [row for training in outline.trainings for row in _rows(outline, training)]
+    files = StudyFiles(outline, specification)
+    rows = [row for training in outline.trainings for row in _rows(files, training)]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     variables = {
         name: Variable(
@@ -77,9 +88,8 @@ def read_diagnostics(path: Path) -> pd.DataFrame:
     return pd.DataFrame({name: record[name] for name in COLUMNS})
 
 
-def _rows(outline: Outline, training: Training) -> list[dict[str, Any]]:
-    paths = outline.paths
-    record = read_record(paths.fill(paths.diagnostics, training), "diagnostics")
+def _rows(files: StudyFiles, training: Training) -> list[dict[str, Any]]:
+    record = files.diagnostics(training)
     dead = record["dead_channels"].sum(axis=1)
     values = {
         "epochs": record["epochs"],

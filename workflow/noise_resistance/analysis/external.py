@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from noise_resistance.analysis.measured import BY_DRAW, MeasuredFiles
 from noise_resistance.analysis.summary import COLUMNS as STUDY_COLUMNS
 from noise_resistance.errors import DataError
 from noise_resistance.storage.files import replace_atomically
-from noise_resistance.storage.hdf5 import Variable, read_record, write_record
+from noise_resistance.storage.hdf5 import Variable, write_record
 from noise_resistance.storage.provenance import Provenance
 from noise_resistance.study.numbers import format_number
 
@@ -23,7 +25,6 @@ COLUMNS = {
 }
 COLUMNS["epochs"] = "epochs of its training: unknown"
 _TEXT = ("dataset", "model", "optimizer", "scope", "epochs")
-_BY_DRAW = ("draw", "accuracy", "loss", "nonfinite")
 
 
 def summarise_external(
@@ -45,21 +46,26 @@ def summarise_external(
         provenance: of this step.
 
     Raises:
-        DataError: a file is missing or damaged.
+        DataError: a file is missing or damaged, or not what `measured.MeasuredFiles` takes.
     """
+    files, draws = MeasuredFiles(), None
     tables = []
     for model, where in models.items():
         folder = Path(where["folder"])
-        path = folder / "baseline.h5"
-        measured = read_record(path, "baseline", ["accuracy", "prediction"])
+        path, dataset = folder / "baseline.h5", where["dataset"]
+        about = {"external": {"dataset": dataset}}
+        measured = files.baseline(str(path), about, model, dataset)
         baseline = float(measured["accuracy"])
         if baseline == 0:
             raise DataError(f"{path}: the baseline accuracy is 0; look at scale, mean and dataset")
         for scope in scopes:
             for level in noise_levels:
                 file = folder / "noise" / scope / f"eta-{format_number(level)}.h5"
-                record = read_record(file, "noise", _BY_DRAW)
-                values: dict[str, Any] = {name: record[name] for name in _BY_DRAW}
+                wanted = {**about, "noise_level": level}
+                record = files.noise(str(file), wanted, model, dataset, draws)
+                draws = len(record["accuracy"])
+                values: dict[str, Any] = {name: record[name] for name in BY_DRAW}
+                values["draw"] = np.arange(draws)
                 values |= {"dataset": where["dataset"], "model": model, "optimizer": "external"}
                 values |= {"scope": scope, "noise_level": level, "baseline_accuracy": baseline}
                 values["epochs"] = "unknown"

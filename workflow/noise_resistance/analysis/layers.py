@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from noise_resistance.analysis.measured import StudyFiles
 from noise_resistance.storage.files import replace_atomically
 from noise_resistance.storage.hdf5 import Variable, read_record, write_record
 from noise_resistance.storage.provenance import Provenance
 from noise_resistance.study.layers import LayerSweep
 from noise_resistance.study.outline import Outline
 from noise_resistance.study.paths import LAYER_SCOPE
+from noise_resistance.study.specification import Specification
 
 __all__ = ["COLUMNS", "read_layers", "summarise_layers"]
 
@@ -40,6 +42,8 @@ def summarise_layers(
     csv: Path,
     hdf5: Path,
     provenance: Provenance,
+    *,
+    specification: Specification | None = None,
 ) -> None:
     """Read the layer sweep of every training and write it as CSV and HDF5.
 
@@ -50,16 +54,17 @@ def summarise_layers(
         csv: the columns of `COLUMNS`.
         hdf5: the same.
         provenance: of this step.
+        specification: as for `summary.summarise`.
 
     Raises:
-        DataError: a file is missing or damaged.
+        DataError: a file is missing or damaged, or not what `measured.StudyFiles` takes.
     """
-    paths = outline.paths
+    files = StudyFiles(outline, specification)
+    baselines = {one: float(files.baseline(one)["accuracy"]) for one in outline.trainings}
     rows: list[dict[str, Any]] = []
     for one in LayerSweep(tuple(levels), scope).evaluations(outline.trainings):
-        baseline = read_record(paths.fill(paths.baseline, one.training), "baseline", ["accuracy"])
-        draws = read_record(paths.fill(paths.noise, one), "noise", ["accuracy"])["accuracy"]
-        clean, noisy = float(baseline["accuracy"]), float(draws.mean())
+        draws = files.noise(one)["accuracy"]
+        clean, noisy = baselines[one.training], float(draws.mean())
         rows.append(
             {
                 **vars(one.training),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from noise_resistance.analysis.measured import StudyFiles
 from noise_resistance.analysis.settling import before_decay, has_settled, loss_change
 from noise_resistance.analysis.statistics import TRAINING_CELL, estimate
 from noise_resistance.errors import DataError
@@ -20,6 +21,7 @@ from noise_resistance.storage.hdf5 import Record, Variable, read_record, write_r
 from noise_resistance.storage.provenance import Provenance
 from noise_resistance.study.grid import Evaluation, Training
 from noise_resistance.study.outline import Outline
+from noise_resistance.study.specification import Specification
 
 __all__ = ["COLUMNS", "cells_by_length", "read_lengths", "summarise_lengths"]
 
@@ -49,7 +51,13 @@ _BY_DRAW = "average_by_draw"
 
 
 def summarise_lengths(
-    outline: Outline, snapshots: Sequence[int], csv: Path, hdf5: Path, provenance: Provenance
+    outline: Outline,
+    snapshots: Sequence[int],
+    csv: Path,
+    hdf5: Path,
+    provenance: Provenance,
+    *,
+    specification: Specification | None = None,
 ) -> None:
     """Read every history, baseline and evaluation of trainings and snapshots into one table.
 
@@ -59,10 +67,12 @@ def summarise_lengths(
         csv: one row a training, length and scope, the columns of `COLUMNS`.
         hdf5: the same, and equation (9) by draw.
         provenance: of this step.
+        specification: as for `summary.summarise`.
 
     Raises:
-        DataError: a file is missing or damaged.
+        DataError: a file is missing or damaged, or not what `measured.StudyFiles` takes.
     """
+    files = StudyFiles(outline, specification)
     scopes: dict[Training, dict[str, list[Evaluation]]] = {}
     for one in outline.evaluations:
         scopes.setdefault(one.training, {}).setdefault(one.scope, []).append(one)
@@ -70,7 +80,7 @@ def summarise_lengths(
         row
         for training, by_scope in scopes.items()
         for epochs in [*sorted(snapshots), None]
-        for row in _rows(outline, training, by_scope, epochs)
+        for row in _rows(files, training, by_scope, epochs)
     ]
     by_draw = np.stack([row.pop(_BY_DRAW) for row in rows])
     table = pd.DataFrame(rows, columns=list(COLUMNS))
@@ -131,25 +141,19 @@ def _table(record: Record) -> pd.DataFrame:
 
 
 def _rows(
-    outline: Outline, training: Training, scopes: dict[str, list[Evaluation]], epochs: int | None
+    files: StudyFiles,
+    training: Training,
+    scopes: dict[str, list[Evaluation]],
+    snapshot: int | None,
 ) -> list[dict[str, Any]]:
-    paths = outline.paths
-
-    def read(template: str, one: Training | Evaluation, kind: str, name: str) -> np.ndarray:
-        if epochs is not None:
-            template = template.replace(
-                paths.training, paths.snapshot.replace("{epoch}", str(epochs))
-            )
-        return read_record(paths.fill(template, one), kind, [name])[name]
-
-    losses = read(paths.history, training, "history", "loss").tolist()
-    rates = read(paths.history, training, "history", "learning_rate").tolist()
-    baseline = float(read(paths.baseline, training, "baseline", "accuracy"))
+    history = files.history(training, snapshot)
+    losses, rates = history["loss"].tolist(), history["learning_rate"].tolist()
+    baseline = float(files.baseline(training, snapshot)["accuracy"])
     earlier = before_decay(losses, rates)
     common = {
         **vars(training),
         "epochs": len(losses),
-        "final": int(epochs is None),
+        "final": int(snapshot is None),
         "learning_rate_now": rates[-1],
         "training_loss": losses[-1],
         "loss_change": loss_change(losses),
@@ -161,9 +165,7 @@ def _rows(
     rows = []
     for scope, evaluations in scopes.items():
         draws = [
-            read(paths.noise, one, "noise", "accuracy")
-            for one in evaluations
-            if one.noise_level != 0
+            files.noise(one, snapshot)["accuracy"] for one in evaluations if one.noise_level != 0
         ]
         by_draw = np.mean(draws, axis=0) / (baseline or np.nan)
         value, low, high = estimate(by_draw[np.newaxis])

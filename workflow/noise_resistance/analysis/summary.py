@@ -5,13 +5,14 @@ training's baseline accuracy. Normalized accuracy is equation (8) for the single
 been measured is a hole: its numbers are NaN.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from noise_resistance.analysis.measured import BY_DRAW, StudyFiles
 from noise_resistance.analysis.settling import before_decay, has_settled
 from noise_resistance.errors import DataError
 from noise_resistance.storage.files import replace_atomically
@@ -19,6 +20,7 @@ from noise_resistance.storage.hdf5 import Record, Variable, read_record, write_r
 from noise_resistance.storage.provenance import Provenance
 from noise_resistance.study.grid import Evaluation, Training
 from noise_resistance.study.outline import Outline
+from noise_resistance.study.specification import Specification
 
 __all__ = ["COLUMNS", "read_summary", "summarise"]
 
@@ -40,13 +42,17 @@ COLUMNS = {
     "settled_before_decay": "the same over the epochs before the learning rate first fell",
     "normalized_accuracy": "a_i / a_o, equation (8) for one draw",
 }
-_BY_DRAW = {"accuracy": "accuracy", "loss": "loss", "nonfinite": "nonfinite"}
-
 _One = TypeVar("_One")
 
 
 def summarise(
-    outline: Outline, csv: Path, hdf5: Path, provenance: Provenance, *, incomplete: bool = False
+    outline: Outline,
+    csv: Path,
+    hdf5: Path,
+    provenance: Provenance,
+    *,
+    specification: Specification | None = None,
+    incomplete: bool = False,
 ) -> None:
     """Read every evaluation of a study and write the summary, as CSV and HDF5.
 
@@ -55,33 +61,36 @@ def summarise(
         csv: one row an observation, the columns of `COLUMNS`.
         hdf5: the same numbers by (evaluation, draw).
         provenance: of this step.
+        specification: what the files must have been made from; without one they are compared with
+            their places in the grid and with each other.
         incomplete: whether a missing file is a hole and no error.
 
     Raises:
-        DataError: a file is missing or damaged, holds another number of draws than the study, or
-            was made by other code than the others of its kind; or nothing is there at all.
+        DataError: a file is missing or damaged, or not what `measured.StudyFiles` takes; a
+            baseline accuracy is 0; or nothing is there at all.
     """
     paths = outline.paths
     baseline_files = {one: paths.fill(paths.baseline, one) for one in outline.trainings}
     noise_files = {one: paths.fill(paths.noise, one) for one in outline.evaluations}
     history_files = {one: paths.fill(paths.history, one) for one in outline.trainings}
-    baselines = _read(_baseline, baseline_files, incomplete)
-    histories = _read(
-        lambda path: read_record(path, "history", ["loss", "learning_rate"]),
-        history_files,
-        incomplete,
-    )
-    draws = _read(lambda path: _draws(path, outline.draws), noise_files, incomplete)
+    files = StudyFiles(outline, specification)
+    # In this order: what is wrong with a training is said of the training.
+    histories = _read(files.history, history_files, incomplete)
+    baselines = _read(files.baseline, baseline_files, incomplete)
+    draws = _read(files.noise, noise_files, incomplete)
     if not draws:
         raise DataError(
             f"{paths.root}: nothing has been evaluated yet; run snakemake with the target "
             "'evaluations'"
         )
-    _check_same_code(baselines.values())
-    _check_same_code(draws.values())
+    for record in baselines.values():
+        _check_not_zero(record)
     settled = {one: _settled(record) for one, record in histories.items()}
     variables = _variables(outline, baselines, settled, draws)
-    write_record(hdf5, "summary", variables, provenance.attributes({"outline": outline.to_json()}))
+    parameters: dict[str, Any] = {"outline": outline.to_json()}
+    if specification:
+        parameters["specification"] = specification.as_mapping()
+    write_record(hdf5, "summary", variables, provenance.attributes(parameters))
     with replace_atomically(csv) as temporary:
         read_summary(hdf5).to_csv(temporary, index=False)
 
@@ -92,7 +101,7 @@ def read_summary(path: Path) -> pd.DataFrame:
     evaluations, draws = record["accuracy"].shape
     columns: dict[str, Any] = {}
     for name in COLUMNS:
-        if name in _BY_DRAW:
+        if name in BY_DRAW:
             columns[name] = record[name].ravel()
         elif name == "draw":
             columns[name] = np.tile(record["draw"], evaluations)
@@ -104,50 +113,22 @@ def read_summary(path: Path) -> pd.DataFrame:
 
 
 def _read(
-    read: Callable[[str], Record], files: Mapping[_One, str], incomplete: bool
+    read: Callable[[_One], Record], files: Mapping[_One, str], incomplete: bool
 ) -> dict[_One, Record]:
-    wanted = {one: path for one, path in files.items() if not incomplete or Path(path).exists()}
-    return {one: read(path) for one, path in wanted.items()}
+    return {one: read(one) for one, path in files.items() if not incomplete or Path(path).exists()}
 
 
-def _baseline(path: str) -> Record:
-    record = read_record(path, "baseline", ["accuracy", "prediction"])
-    if record["accuracy"] == 0:
+def _check_not_zero(baseline: Record) -> None:
+    if baseline["accuracy"] == 0:
         raise DataError(
-            f"{path}: the baseline accuracy is 0, so equation (8) has no value; look at "
+            f"{baseline.path}: the baseline accuracy is 0, so equation (8) has no value; look at "
             "the training's history"
         )
-    return record
 
 
 def _settled(history: Record) -> tuple[float, float]:
     losses, rates = history["loss"].tolist(), history["learning_rate"].tolist()
     return float(has_settled(losses)), float(has_settled(before_decay(losses, rates)))
-
-
-def _check_same_code(records: Iterable[Record]) -> None:
-    """Refuse numbers that were made by different code: their differences may be the code's."""
-    first: Record | None = None
-    for record in records:
-        first = first or record
-        if record.attributes.get("fingerprint") != first.attributes.get("fingerprint"):
-            raise DataError(
-                f"{record.path}: made by other code (fingerprint "
-                f"{record.attributes.get('fingerprint')}) than {first.path} "
-                f"({first.attributes.get('fingerprint')}); delete the older one and run snakemake "
-                "again"
-            )
-
-
-def _draws(path: str, expected: int) -> Record:
-    record = read_record(path, "noise", _BY_DRAW)
-    found = len(record["accuracy"])
-    if found != expected:
-        raise DataError(
-            f"{path}: holds {found} draws, the study has {expected}; delete it and run "
-            "snakemake again"
-        )
-    return record
 
 
 def _variables(
@@ -175,8 +156,8 @@ def _variables(
     }
     hole = np.full(outline.draws, np.nan)
     by_draw = {
-        name: np.stack([draws[one][stored] if one in draws else hole for one in evaluations])
-        for name, stored in _BY_DRAW.items()
+        name: np.stack([draws[one][name] if one in draws else hole for one in evaluations])
+        for name in BY_DRAW
     }
     return {
         "draw": Variable(("draw",), np.arange(outline.draws, dtype=np.int32), COLUMNS["draw"]),

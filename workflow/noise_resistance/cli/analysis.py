@@ -12,6 +12,8 @@ from noise_resistance.cli.options import (
     outline_from,
     outline_option,
     scope_option,
+    specification_from,
+    specification_option,
     stem_option,
     summary_option,
 )
@@ -36,6 +38,7 @@ __all__ = [
 
 @click.command()
 @outline_option
+@specification_option
 @click.option(
     "--csv", type=FILE, required=True, help="Tidy table to write, one row an observation."
 )
@@ -43,12 +46,24 @@ __all__ = [
 @click.option("--incomplete", is_flag=True, help="Leave holes for files that are missing.")
 @fingerprint_option
 def summarise(
-    outline: dict[str, Any], csv: Path, hdf5: Path, incomplete: bool, fingerprint: str
+    outline: dict[str, Any],
+    specification: dict[str, Any] | None,
+    csv: Path,
+    hdf5: Path,
+    incomplete: bool,
+    fingerprint: str,
 ) -> None:
     """Gather all accuracies of a study."""
     from noise_resistance.analysis.summary import summarise as run
 
-    run(outline_from(outline), csv, hdf5, Provenance(fingerprint), incomplete=incomplete)
+    run(
+        outline_from(outline),
+        csv,
+        hdf5,
+        Provenance(fingerprint),
+        specification=specification_from(specification),
+        incomplete=incomplete,
+    )
 
 
 @click.command()

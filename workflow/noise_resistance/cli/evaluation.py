@@ -46,7 +46,8 @@ def evaluate_baseline(
     from noise_resistance.evaluation.trained_model import read_trained_model
 
     trained = read_trained_model(**files)
-    accuracy = run(trained, precision, output, provenance, {"model": files["model"]})
+    about = {"model": files["model"], "training": trained.origin.training}
+    accuracy = run(trained, precision, output, provenance, about)
     print(f"baseline accuracy {100 * accuracy:.2f} %", flush=True)
 
 
@@ -82,9 +83,8 @@ def evaluate_noise(
 
     trained = read_trained_model(**files)
     chosen = NoiseSettings.from_mapping(settings) if settings else default_noise_settings()
-    accuracy = run(
-        trained, scope, noise_level, chosen, output, provenance, {"model": files["model"]}
-    )
+    about = {"model": files["model"], "training": trained.origin.training}
+    accuracy = run(trained, scope, noise_level, chosen, output, provenance, about)
     print(f"mean accuracy of {chosen.draws} draws {100 * accuracy:.2f} %", flush=True)
 
 

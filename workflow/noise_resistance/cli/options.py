@@ -9,6 +9,7 @@ import click
 if TYPE_CHECKING:
     from noise_resistance.storage.provenance import Provenance
     from noise_resistance.study.outline import Outline
+    from noise_resistance.study.specification import Specification
 
 __all__ = [
     "FILE",
@@ -20,6 +21,8 @@ __all__ = [
     "places_option",
     "prepare_evaluation",
     "scope_option",
+    "specification_from",
+    "specification_option",
     "stem_option",
     "summary_option",
     "threads_option",
@@ -67,6 +70,12 @@ places_option = click.option(
 outline_option = click.option(
     "--outline", type=JSON, required=True, help="The study's grid, as JSON."
 )
+specification_option = click.option(
+    "--specification",
+    type=JSON,
+    help="What the files must have been made from, as JSON; without it they are compared with "
+    "their places in the grid and with each other.",
+)
 summary_option = click.option("--summary", type=FILE, required=True, help="The study's summary.h5.")
 scope_option = click.option("--scope", required=True, help="Noise scope.")
 stem_option = click.option(
@@ -103,3 +112,10 @@ def outline_from(values: dict[str, Any]) -> "Outline":
     from noise_resistance.study.outline import Outline
 
     return Outline.from_mapping(values)
+
+
+def specification_from(values: dict[str, Any] | None) -> "Specification | None":
+    """Make a study's specification from its JSON, if there is any."""
+    from noise_resistance.study.specification import Specification
+
+    return Specification.from_mapping(values) if values else None

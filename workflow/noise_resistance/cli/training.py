@@ -62,6 +62,7 @@ def train(
 ) -> None:
     """Train one model; an interrupted training goes on from its last finished epoch."""
     from noise_resistance.devices import prepare_device
+    from noise_resistance.storage.sources import digest_of_dataset
     from noise_resistance.study.configuration import default_recipe
     from noise_resistance.study.optimizers import optimizer_named
     from noise_resistance.study.recipe import Recipe
@@ -83,7 +84,9 @@ def train(
         **values,
     )
     folders = {_epoch_of(path): path.parent for path in snapshots}
-    run(request, dataset, weights, history, Provenance(fingerprint, used.description), folders)
+    sources = {"dataset_sha256": digest_of_dataset(dataset)}
+    provenance = Provenance(fingerprint, used.description, sources=sources)
+    run(request, dataset, weights, history, provenance, folders)
 
 
 def _epoch_of(path: Path) -> int:

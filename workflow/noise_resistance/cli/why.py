@@ -11,6 +11,8 @@ from noise_resistance.cli.options import (
     outline_from,
     outline_option,
     scope_option,
+    specification_from,
+    specification_option,
     stem_option,
     summary_option,
 )
@@ -42,17 +44,25 @@ _snapshot_option = click.option(
 
 @click.command()
 @outline_option
+@specification_option
 @_snapshot_option
 @_csv_option
 @_hdf5_option
 @fingerprint_option
 def summarise_lengths(
-    outline: dict[str, Any], snapshots: tuple[int, ...], csv: Path, hdf5: Path, fingerprint: str
+    outline: dict[str, Any],
+    specification: dict[str, Any] | None,
+    snapshots: tuple[int, ...],
+    csv: Path,
+    hdf5: Path,
+    fingerprint: str,
 ) -> None:
     """Gather losses and accuracies of trainings and their snapshots."""
     from noise_resistance.analysis.lengths import summarise_lengths as run
 
-    run(outline_from(outline), snapshots, csv, hdf5, Provenance(fingerprint))
+    made_from = specification_from(specification)
+    provenance = Provenance(fingerprint)
+    run(outline_from(outline), snapshots, csv, hdf5, provenance, specification=made_from)
 
 
 @click.command()
@@ -81,14 +91,22 @@ def length_figure(outline: dict[str, Any], lengths: Path, scope: str, stem: Path
 
 @click.command()
 @outline_option
+@specification_option
 @_csv_option
 @_hdf5_option
 @fingerprint_option
-def summarise_diagnostics(outline: dict[str, Any], csv: Path, hdf5: Path, fingerprint: str) -> None:
+def summarise_diagnostics(
+    outline: dict[str, Any],
+    specification: dict[str, Any] | None,
+    csv: Path,
+    hdf5: Path,
+    fingerprint: str,
+) -> None:
     """Gather the diagnostics of all trainings."""
     from noise_resistance.analysis.diagnostics import summarise_diagnostics as run
 
-    run(outline_from(outline), csv, hdf5, Provenance(fingerprint))
+    made_from = specification_from(specification)
+    run(outline_from(outline), csv, hdf5, Provenance(fingerprint), specification=made_from)
 
 
 @click.command()
@@ -119,6 +137,7 @@ def why_figure(
 
 @click.command()
 @outline_option
+@specification_option
 @click.option("--noise-level", "levels", type=float, multiple=True, required=True)
 @scope_option
 @_csv_option
@@ -126,6 +145,7 @@ def why_figure(
 @fingerprint_option
 def summarise_layers(
     outline: dict[str, Any],
+    specification: dict[str, Any] | None,
     levels: tuple[float, ...],
     scope: str,
     csv: Path,
@@ -135,7 +155,9 @@ def summarise_layers(
     """Gather the accuracies with noise on one layer alone."""
     from noise_resistance.analysis.layers import summarise_layers as run
 
-    run(outline_from(outline), levels, scope, csv, hdf5, Provenance(fingerprint))
+    made_from = specification_from(specification)
+    provenance = Provenance(fingerprint)
+    run(outline_from(outline), levels, scope, csv, hdf5, provenance, specification=made_from)
 
 
 @click.command()

@@ -49,6 +49,10 @@ def evaluate_baseline(
             "predicted class, -1 where not finite",
         ),
     }
-    attributes = provenance.attributes({**parameters, "precision": precision})
-    write_record(output, "baseline", variables, {**attributes, "images": images})
+    attributes = {
+        **provenance.attributes({**parameters, "precision": precision}),
+        **trained.attributes(),
+        "images": images,
+    }
+    write_record(output, "baseline", variables, attributes)
     return accuracy

@@ -19,10 +19,12 @@ from noise_resistance.evaluation.gradients import (
     spread_of,
     squared_norm_of,
 )
+from noise_resistance.evaluation.origin import origin_of
 from noise_resistance.evaluation.updates import UpdateStep
 from noise_resistance.models.resnet import BATCHNORM_EPSILON, ResNet
 from noise_resistance.models.weights import read_weights
 from noise_resistance.noise.filters import dead_filters
+from noise_resistance.storage.checksums import digest_of_arrays
 from noise_resistance.storage.hdf5 import Variable, read_record, write_record
 from noise_resistance.storage.provenance import Provenance
 from noise_resistance.study.recipe import Recipe
@@ -96,6 +98,8 @@ def diagnose(
         **_weight_variables(network, points),
         **_gradient_variables(points, measured),
     }
+    end = training.folders[-1]
+    origin = origin_of(end / "model.weights.h5", end / "history.h5", dataset)
     parameters = {
         "model": training.model,
         "optimizer_definition": dict(training.optimizer_definition),
@@ -104,8 +108,15 @@ def diagnose(
         "recipe": training.recipe.as_mapping(),
         "images": images,
         "batches": batches,
+        "training": origin.training,
     }
-    write_record(output, "diagnostics", variables, provenance.attributes(parameters))
+    attributes = {
+        **provenance.attributes(parameters),
+        "weights_sha256": digest_of_arrays(points[-1].weights),
+        "training_fingerprint": origin.training_fingerprint,
+        "dataset_sha256": origin.dataset_sha256,
+    }
+    write_record(output, "diagnostics", variables, attributes)
 
 
 def _start(network: ResNet, training: DiagnosedTraining) -> _Point:

@@ -11,9 +11,11 @@ from noise_resistance.errors import DataError
 from noise_resistance.evaluation.baseline import evaluate_baseline
 from noise_resistance.evaluation.measure import ImageSet
 from noise_resistance.evaluation.noise import evaluate_noise
+from noise_resistance.evaluation.origin import Origin
 from noise_resistance.evaluation.trained_model import TrainedModel
 from noise_resistance.models.external import input_shape_of, load_external, prepare_images
 from noise_resistance.storage.provenance import Provenance
+from noise_resistance.storage.sources import digest_of_dataset
 from noise_resistance.study.external import ExternalModel
 from noise_resistance.study.noise_settings import NoiseSettings
 from noise_resistance.study.numbers import format_number
@@ -57,7 +59,8 @@ def read_external(entry: ExternalModel, dataset: Path) -> tuple[TrainedModel, di
         "external": {**entry.as_mapping(), "input_size": list(shape[:2]), "channels": shape[2]},
         "resized": "bilinear" if shape[:2] != stored[:2] else "not resized",
     }
-    return TrainedModel(model, weights, test_set), stated
+    origin = Origin(dataset_sha256=digest_of_dataset(dataset))
+    return TrainedModel(model, weights, test_set, origin), stated
 
 
 def evaluate_external(

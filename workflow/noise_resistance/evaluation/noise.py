@@ -89,9 +89,12 @@ def evaluate_noise(
         "noise_level": noise_level,
         **settings.as_mapping(),
     }
-    write_record(
-        output, "noise", variables, {**provenance.attributes(all_parameters), "images": images}
-    )
+    attributes = {
+        **provenance.attributes(all_parameters),
+        **trained.attributes(),
+        "images": images,
+    }
+    write_record(output, "noise", variables, attributes)
     return float(accuracy.mean())
 
 

@@ -1,6 +1,6 @@
 """A trained model and the test set it is measured on, read from their files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,8 +8,10 @@ import numpy as np
 
 from noise_resistance.datasets.prepared import read_split
 from noise_resistance.evaluation.measure import ImageSet
+from noise_resistance.evaluation.origin import Origin, origin_of
 from noise_resistance.models.resnet import ResNet
 from noise_resistance.models.weights import read_weights
+from noise_resistance.storage.checksums import digest_of_arrays
 from noise_resistance.storage.hdf5 import read_record
 
 if TYPE_CHECKING:
@@ -28,6 +30,15 @@ class TrainedModel:
     network: "ResNet | keras.Model"
     weights: dict[str, np.ndarray]
     test_set: ImageSet
+    origin: Origin = field(default_factory=Origin)
+
+    def attributes(self) -> dict[str, str]:
+        """Return what a file says of the model and dataset it was measured on."""
+        return {
+            "weights_sha256": digest_of_arrays(self.weights),
+            "training_fingerprint": self.origin.training_fingerprint,
+            "dataset_sha256": self.origin.dataset_sha256,
+        }
 
 
 def read_trained_model(
@@ -43,13 +54,12 @@ def read_trained_model(
         batch_size: images a pass.
 
     Raises:
-        DataError: a file is missing, damaged, or belongs to another model or dataset.
+        DataError: a file is missing, damaged, or belongs to another training, model or dataset.
     """
     test = read_split(dataset, "test")
     height, width, channels = test.images.shape[1:]
     network = ResNet.named(model, (height, width, channels), test.classes)
     pixel_mean = read_record(history, "history", ["pixel_mean"])["pixel_mean"]
     values = read_weights(weights, network.arrays())
-    return TrainedModel(
-        network, values, ImageSet(test.images, test.labels, test.classes, pixel_mean, batch_size)
-    )
+    images = ImageSet(test.images, test.labels, test.classes, pixel_mean, batch_size)
+    return TrainedModel(network, values, images, origin_of(weights, history, dataset))

@@ -6,7 +6,6 @@ SHA-256 of its values, the file one of its attributes, and its last line one of 
 bit is found on reading.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import h5py
 import numpy as np
 
 from noise_resistance.errors import DataError
+from noise_resistance.storage.checksums import checksum_of_attributes, checksum_of_values
 from noise_resistance.storage.files import replace_atomically
 from noise_resistance.storage.kinds import kind_named
 from noise_resistance.storage.seal import is_broken, seal
@@ -26,6 +26,7 @@ __all__ = [
     "Record",
     "Variable",
     "read_attributes",
+    "read_checksums",
     "read_record",
     "read_tree",
     "stamp_tree",
@@ -77,8 +78,17 @@ class Record:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The parameters that made the file, from its attribute ``parameters``."""
-        parameters: dict[str, Any] = json.loads(self.attributes["parameters"])
+        """The parameters that made the file, from its attribute ``parameters``.
+
+        Raises:
+            DataError: the file states none.
+        """
+        try:
+            parameters = json.loads(self.attributes["parameters"])
+        except (KeyError, TypeError, ValueError, RecursionError):
+            parameters = None
+        if not isinstance(parameters, dict):
+            raise DataError(f"{self.path}: does not say from which parameters it is; {_REMEDY}")
         return parameters
 
 
@@ -110,7 +120,7 @@ def stamp_tree(path: str | Path, kind: str, attributes: Mapping[str, Any]) -> No
     with h5py.File(path, "r+") as file:
         _write_header(file, kind, attributes)
         for dataset in _datasets_below(file).values():
-            dataset.attrs[_CHECKSUM] = _checksum_of_values(np.asarray(dataset[()]))
+            dataset.attrs[_CHECKSUM] = checksum_of_values(np.asarray(dataset[()]))
     seal(Path(path))
 
 
@@ -141,6 +151,17 @@ def read_record(path: str | Path, kind: str, names: Iterable[str] | None = None)
         return Record(path, attributes, {name: _read_variable(path, file, name) for name in wanted})
 
 
+def read_checksums(path: str | Path, kind: str, names: Iterable[str]) -> dict[str, str]:
+    """Read the checksums that variables state, by name, and not the variables.
+
+    Raises:
+        DataError: as `read_record`, but damage to the variables themselves is not looked for.
+    """
+    path = Path(path)
+    with _opened(path, kind, sealed=False) as (file, _):
+        return {name: str(_plain(file[name].attrs[_CHECKSUM])) for name in names}
+
+
 def read_tree(path: str | Path, kind: str) -> Record:
     """Read all arrays of a file that `stamp_tree` stamped, by their full names.
 
@@ -161,12 +182,14 @@ def read_tree(path: str | Path, kind: str) -> Record:
 
 
 @contextmanager
-def _opened(path: Path, kind: str) -> Iterator[tuple[h5py.File, dict[str, Any]]]:
+def _opened(
+    path: Path, kind: str, *, sealed: bool = True
+) -> Iterator[tuple[h5py.File, dict[str, Any]]]:
     """Open a file of this kind for reading; whatever HDF5 trips over becomes one line."""
     if not path.is_file():
         raise DataError(f"{path}: no such file; {_how_to_make(path, kind)}")
     try:
-        if is_broken(path):
+        if sealed and is_broken(path):
             raise DataError(f"{path}: damaged (it does not match its checksum); {_REMEDY}")
         with h5py.File(path, "r") as file:
             attributes = {name: _plain(value) for name, value in file.attrs.items()}
@@ -212,7 +235,9 @@ def _write_header(file: h5py.File, kind: str, attributes: Mapping[str, Any]) -> 
     }
     for name, value in header.items():
         file.attrs[name] = value
-    file.attrs[_ATTRIBUTES_CHECKSUM] = _checksum_of_attributes(header)
+    file.attrs[_ATTRIBUTES_CHECKSUM] = checksum_of_attributes(
+        {name: _plain(value) for name, value in header.items()}
+    )
 
 
 def _attribute(value: Any) -> Any:
@@ -225,20 +250,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode()
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _checksum_of_attributes(attributes: Mapping[str, Any]) -> str:
-    plain = {name: _plain(value) for name, value in attributes.items()}
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
-
-
-def _checksum_of_values(values: np.ndarray) -> str:
-    if values.dtype.kind in "OUT":
-        return hashlib.sha256("\0".join(map(str, values.tolist())).encode()).hexdigest()
-    values = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).reshape(values.shape)
-    digest = hashlib.sha256(f"{values.dtype.str}{values.shape}".encode())
-    digest.update(values.data)
-    return digest.hexdigest()
 
 
 def _check_header(path: Path, kind: str, attributes: dict[str, Any]) -> None:
@@ -255,7 +266,7 @@ def _check_header(path: Path, kind: str, attributes: dict[str, Any]) -> None:
             f"reads {version}; {_REMEDY}"
         )
     rest = {name: value for name, value in attributes.items() if name != _ATTRIBUTES_CHECKSUM}
-    if attributes.get(_ATTRIBUTES_CHECKSUM) != _checksum_of_attributes(rest):
+    if attributes.get(_ATTRIBUTES_CHECKSUM) != checksum_of_attributes(rest):
         raise DataError(f"{path}: damaged (its attributes do not match their checksum); {_REMEDY}")
 
 
@@ -270,7 +281,7 @@ def _write_variable(file: h5py.File, name: str, variable: Variable) -> None:
         raise ValueError(f"{name}: {values.ndim} axes, {len(variable.dimensions)} dimension names")
     dataset.attrs["description"] = variable.description
     dataset.attrs["units"] = variable.unit
-    dataset.attrs[_CHECKSUM] = _checksum_of_values(values)
+    dataset.attrs[_CHECKSUM] = checksum_of_values(values)
 
 
 def _attach_dimensions(file: h5py.File, variables: Mapping[str, Variable]) -> None:
@@ -314,7 +325,7 @@ def _read_variable(path: Path, file: h5py.File, name: str) -> np.ndarray:
         )
     values = dataset.asstr()[()] if h5py.check_string_dtype(dataset.dtype) else dataset[()]
     values = np.asarray(values)
-    if dataset.attrs.get(_CHECKSUM) != _checksum_of_values(values):
+    if dataset.attrs.get(_CHECKSUM) != checksum_of_values(values):
         raise DataError(
             f"{path}: damaged (variable '{name}' does not match its checksum); {_REMEDY}"
         )

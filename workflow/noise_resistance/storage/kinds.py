@@ -39,16 +39,16 @@ KINDS = {
             "optimizer", "The optimizer's state after a training, its second moments among it.", 1
         ),
         Kind("checkpoint", "The state of an unfinished training after its last finished epoch.", 1),
-        Kind("baseline", "Test accuracy of one trained model without noise.", 1),
+        Kind("baseline", "Test accuracy of one trained model without noise.", 2),
         Kind(
             "noise",
             "Test accuracy of noisy copies (draws) of one trained model at one noise level.",
-            1,
+            2,
         ),
         Kind("summary", "Accuracies of all evaluations of one study, one row an observation.", 1),
         Kind("lengths", "Trainings and their snapshots: loss, accuracy and how they settled.", 1),
         Kind("layers", "Accuracies with noise on one layer alone, of all trainings.", 1),
-        Kind("diagnostics", "Dead channels, amplification and gradient noise of one training.", 1),
+        Kind("diagnostics", "Dead channels, amplification and gradient noise of one training.", 2),
         Kind("diagnostics_summary", "Diagnostics of all trainings of one study.", 1),
         Kind("external", "Accuracies of models that were trained elsewhere.", 1),
     )

@@ -33,11 +33,13 @@ class Provenance:
     Attributes:
         fingerprint: the hash of the code that decides the numbers (`study.fingerprint`).
         device: a description of the device used, such as ``CPU:0 (AMD EPYC)``.
+        sources: digests of what the step reads, by the attribute's name.
     """
 
     fingerprint: str
     device: str = "none"
     started: float = field(default_factory=time.monotonic)
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     def attributes(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the attributes every file carries.
@@ -52,4 +54,5 @@ class Provenance:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - self.started, 3),
             "versions": versions(),
+            **self.sources,
         }

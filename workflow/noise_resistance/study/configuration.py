@@ -3,13 +3,14 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from noise_resistance.errors import ConfigurationError, suggest
 from noise_resistance.study.architectures import depth_of
 from noise_resistance.study.dataset import Archive, Dataset
 from noise_resistance.study.external import ExternalModel
+from noise_resistance.study.fingerprint import fingerprint
 from noise_resistance.study.grid import (
     Evaluation,
     Experiment,
@@ -27,11 +28,19 @@ from noise_resistance.study.readings import Reading, check_scopes, reading_named
 from noise_resistance.study.recipe import Recipe
 from noise_resistance.study.request import TrainingRequest
 from noise_resistance.study.schema import complete, section_defaults
+from noise_resistance.study.specification import Specification
 
 __all__ = ["Study", "default_noise_settings", "default_recipe", "load"]
 
 # A number is part of a file's name, which most file systems limit to 255 bytes.
 _LONGEST_NUMBER = 60
+# The steps that measure what a summary gathers.
+_MEASURED_BY = {
+    "summarise": ("evaluate_baseline", "evaluate_noise"),
+    "summarise_lengths": ("evaluate_baseline", "evaluate_noise"),
+    "summarise_layers": ("evaluate_baseline", "evaluate_noise"),
+    "summarise_diagnostics": ("diagnose",),
+}
 _NOISE_KEYS = ("draws", "seed", "sigma_of", "variance_policy", "kind")
 
 
@@ -117,6 +126,34 @@ class Study:
             learning_rate=training.learning_rate,
             seed=training.seed,
             recipe=self.recipe,
+        )
+
+    def specification(self, summary: str) -> Specification:
+        """Return what the files behind a summary must have been made from, and nothing else.
+
+        Args:
+            summary: the step that makes it, such as ``summarise``.
+        """
+        steps = _MEASURED_BY[summary]
+        of_noise = "evaluate_noise" in steps
+        of_layers = summary == "summarise_layers"
+        used = self.experiments
+        optimizers = dict.fromkeys(name for one in used for name in one.optimizers)
+        datasets = dict.fromkeys(name for one in used for name in one.datasets)
+        scopes = dict.fromkeys(name for one in used for name in one.scopes)
+        readings = {name: self.reading(name) for name in scopes if of_noise and not of_layers}
+        return Specification(
+            recipe=self.recipe.as_mapping(),
+            optimizers={name: optimizer_named(name).definition() for name in optimizers},
+            datasets={name: self.catalogue[name].identity() for name in datasets},
+            noise=self.noise.as_mapping() if of_noise else {},
+            readings={
+                name: {"arrays": one.arrays, "settings": one.settings.as_mapping()}
+                for name, one in readings.items()
+            },
+            layer_scope=self.layer_sweep.scope if of_layers else "",
+            diagnostics=asdict(self.diagnostics) if "diagnose" in steps else {},
+            code={step: fingerprint(step) for step in ("train", *steps)},
         )
 
     @property
