@@ -31,8 +31,24 @@ _STEPS = {
 _AGAIN = "delete it and run snakemake again"
 # Arrays of diagnostics by their number of axes, the first of which is the point.
 _BY_POINT = {
-    1: ("epochs", "learning_rate", "C", "bound", "update_noise", "update_size"),
-    2: ("dead_channels", "amplification_max", "step_noise", "bound_holds"),
+    1: (
+        "epochs",
+        "learning_rate",
+        "C",
+        "C_error",
+        "gradient_bound",
+        "bound",
+        "update_noise",
+        "update_size",
+    ),
+    2: (
+        "dead_channels",
+        "amplification_max",
+        "gradient_noise",
+        "gradient_noise_error",
+        "step_noise",
+        "bound_holds",
+    ),
 }
 
 
