@@ -35,6 +35,7 @@ from noise_resistance.study.paths import (
     SCOPE_PATTERN,
     TRAINING,
 )
+from noise_resistance.study.settings import settings_of
 
 # Jobs run this interpreter and this package, also where neither is installed or activated.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
@@ -48,6 +49,7 @@ except ConfigurationError as error:
 paths = study.paths
 STATES = ("history.h5", "optimizer.h5")
 OUTLINE = study.outline.to_json()
+CONFIGURATION = json.dumps(settings_of(study))
 GPUS = 0 if study.device == "cpu" else 1
 CONDA_ENVIRONMENT = f"../../envs/{'gpu' if GPUS else 'cpu'}.yaml"
 
@@ -85,6 +87,10 @@ def summarised_from():
         "outline": OUTLINE,
         "specification": study.specification("summarise").as_mapping(),
     }
+
+
+def configuration(wildcards):
+    return CONFIGURATION
 
 
 def dataset_of(wildcards):
@@ -370,6 +376,18 @@ def external_folders():
         for name, one in study.external_models.items()
     }
     return to_json(folders)
+
+
+def measured_files():
+    # Of an incomplete study these summaries are not made.
+    measured = {
+        "diagnostics": (paths.diagnostics_summary, study.diagnostics.images),
+        "lengths": (paths.lengths, study.snapshots),
+        "layers": (paths.layers, study.layer_sweep.levels),
+        "external_models": (paths.external_summary, study.external_models),
+    }
+    there = {name: f"{stem}.h5" for name, (stem, wanted) in measured.items() if wanted}
+    return {} if study.incomplete else there
 
 
 def why_files():

@@ -10,6 +10,7 @@ from noise_resistance.study.outline import Outline
 
 __all__ = [
     "MISSING",
+    "count",
     "dataset_of",
     "describe_run",
     "experiment_named",
@@ -41,8 +42,8 @@ def row_titles(experiment: Experiment) -> dict[tuple[str, str], str]:
 
 def describe_run(outline: Outline, *, draws: bool = True) -> str:
     """Say how long and how often: ``200 epochs, 1 seed, 25 draws``."""
-    parts = [_count(outline.epochs, "epoch"), _count(len(outline.seeds), "seed")]
-    return ", ".join([*parts, _count(outline.draws, "draw")] if draws else parts)
+    parts = [count(outline.epochs, "epoch"), count(len(outline.seeds), "seed")]
+    return ", ".join([*parts, count(outline.draws, "draw")] if draws else parts)
 
 
 def experiment_named(outline: Outline, name: str) -> Experiment:
@@ -85,5 +86,6 @@ def _one_of(known: Iterable[str], name: str, complaint: str) -> str:
     return name
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun: ``1 seed``, ``2 seeds``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

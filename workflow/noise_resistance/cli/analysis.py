@@ -205,6 +205,16 @@ def tradeoff_figure(outline: dict[str, Any], summary: Path, scope: str, stem: Pa
 @click.option(
     "--datasets", type=JSON, required=True, help="Prepared dataset files by name, as JSON."
 )
+@click.option(
+    "--measured",
+    type=JSON,
+    default="{}",
+    help="Files of diagnostics, lengths, layers and external_models by name, as JSON; those that "
+    "the study has.",
+)
+@click.option(
+    "--configuration", type=JSON, default="{}", help="The study's configuration to show, as JSON."
+)
 @click.option("--table", "tables", multiple=True, help="Name of a table; may be repeated.")
 @click.option("--figure", "figures", multiple=True, help="Name of a figure; may be repeated.")
 @click.option("--output", type=FILE, required=True, help="HTML file to write.")
@@ -212,12 +222,19 @@ def report(
     outline: dict[str, Any],
     summary: Path,
     datasets: dict[str, str],
+    measured: dict[str, str],
+    configuration: dict[str, Any],
     tables: tuple[str, ...],
     figures: tuple[str, ...],
     output: Path,
 ) -> None:
     """Write the study's report, one page that needs no network."""
     from noise_resistance.analysis.report.page import write_report
+    from noise_resistance.analysis.report.sources import Sources
 
-    files = {name: Path(path) for name, path in datasets.items()}
-    write_report(outline_from(outline), summary, files, tables, figures, output)
+    sources = Sources(
+        summary,
+        {name: Path(path) for name, path in datasets.items()},
+        {name: Path(path) for name, path in measured.items()},
+    )
+    write_report(outline_from(outline), sources, configuration, tables, figures, output)

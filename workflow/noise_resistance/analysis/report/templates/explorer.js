@@ -4,6 +4,7 @@
   const form = document.getElementById("choices");
   const plot = document.getElementById("plot");
   const reading = document.getElementById("reading");
+  const values = document.querySelector("#values tbody");
   const keys = ["dataset", "model", "optimizer", "scope"];
   const left = 56, right = 14, top = 12, bottom = 46;
   const namespace = "http://www.w3.org/2000/svg";
@@ -18,6 +19,13 @@
 
   const title = (name) => data.titles[name] || name;
   const percent = (value) => (100 * value).toFixed(1) + " %";
+
+  function append(parent, name, text) {
+    const made = document.createElement(name);
+    if (text !== undefined) made.textContent = text;
+    parent.appendChild(made);
+    return made;
+  }
 
   // Each choice offers what the choices before it leave.
   function fill() {
@@ -39,6 +47,11 @@
     "^": "M0,-5L5,4H-5Z",
     "D": "M0,-5.5L5.5,0L0,5.5L-5.5,0Z",
     "v": "M0,5L5,-4H-5Z",
+    "X": "M-3.5,-5L0,-1.7L3.5,-5L5,-3.5L1.7,0L5,3.5L3.5,5L0,1.7L-3.5,5L-5,3.5L-1.7,0L-5,-3.5Z",
+    "<": "M-5,0L4,-5V5Z",
+    ">": "M5,0L-4,-5V5Z",
+    "p": "M0,-5L4.8,-1.5L2.9,4H-2.9L-4.8,-1.5Z",
+    "h": "M0,-5L4.3,-2.5V2.5L0,5L-4.3,2.5V-2.5Z",
     "P": "M-1.7,-5H1.7V-1.7H5V1.7H1.7V5H-1.7V1.7H-5V-1.7H-1.7Z"
   };
   const shape = (rate) => shapes[data.markers[rate]] || shapes["o"];
@@ -55,7 +68,7 @@
     const points = curves.flatMap((curve) => curve.points).filter((point) => point.value !== null);
     const paper = data.paper.filter((one) => ["dataset", "model", "optimizer"].every((key) => one[key] === chosen[key])
       && curves.some((curve) => curve.learning_rate === one.learning_rate));
-    const most = Math.max(0.01, ...points.map((point) => point.noise_level), ...paper.map((one) => one.noise_level));
+    const most = Math.max(0.01, ...points.map((point) => point.noise_level), ...paper.flatMap((one) => one.points.map((point) => point.noise_level)));
     const highest = Math.max(1.02, ...points.map((point) => point.high ?? point.value));
     const x = (level) => left + (width - left - right) * level / most;
     const y = (value) => top + (height - top - bottom) * (1 - Math.max(0, value) / highest);
@@ -82,7 +95,9 @@
     const chance = curves.map((curve) => curve.chance);
     const guessing = chance.reduce((sum, one) => sum + one, 0) / chance.length;
     if (chance.length) element("path", { class: "chance", d: `M${left},${y(guessing)}H${width - right}` }, svg);
-    for (const curve of curves) {
+    curves.forEach((curve, position) => {
+      // Intervals at one noise level stand side by side.
+      const beside = 3 * (position - (curves.length - 1) / 2);
       const colour = data.colours[curve.learning_rate];
       const known = curve.points.filter((point) => point.value !== null).sort((a, b) => a.noise_level - b.noise_level);
       const path = [...(known.some((point) => point.noise_level === 0) ? [] : [`${x(0)},${y(1)}`]),
@@ -90,30 +105,122 @@
       element("polyline", { points: path.join(" "), fill: "none", stroke: colour, "stroke-width": 1.8 }, svg);
       for (const point of known) {
         const words = describe(curve, point);
+        const flagged = curve.at_chance > 0 || point.nonfinite > 0;
         const group = element("g", { class: "point", tabindex: 0, role: "img", "aria-label": words }, svg);
         if (point.low !== null) {
-          element("path", { d: `M${x(point.noise_level)},${y(point.low)}V${y(point.high)}`, stroke: colour, "stroke-width": 1.4 }, group);
+          element("path", { d: `M${x(point.noise_level) + beside},${y(point.low)}V${y(point.high)}`, stroke: colour, "stroke-width": 1.4 }, group);
         }
         element("path", { class: "dot", d: shape(curve.learning_rate), fill: colour,
           transform: `translate(${x(point.noise_level)},${y(point.value)})` }, group);
+        if (flagged) {
+          element("text", { class: "flag", x: x(point.noise_level) + 6, y: y(point.value) - 7 }, group, "!");
+        }
         element("circle", { cx: x(point.noise_level), cy: y(point.value), r: 13, fill: "transparent" }, group);
         for (const event of ["focus", "mouseenter", "click"]) {
-          group.addEventListener(event, () => { reading.textContent = words; });
+          group.addEventListener(event, () => read(words, point));
         }
+        // From a point, Enter leads to its files.
+        group.addEventListener("keydown", (event) => {
+          if (event.key === "Enter") { read(words, point); reading.querySelector("a").focus(); }
+        });
+      }
+    });
+    for (const one of paper) {
+      const colour = data.colours[one.learning_rate];
+      if (one.points.length > 1) {
+        element("polyline", { class: "paper-curve", stroke: colour,
+          points: one.points.map((point) => `${x(point.noise_level)},${y(point.value)}`).join(" ") }, svg);
+      }
+      for (const point of one.points) {
+        const words = `The paper prints ${percent(point.value)} at learning rate ${one.learning_rate}, noise level ${point.noise_level}.`;
+        const mark = element("path", { d: shape(one.learning_rate), fill: "#fff", stroke: colour, "stroke-width": 2, class: "paper",
+          role: "img", "aria-label": words, transform: `translate(${x(point.noise_level)},${y(point.value)})` }, svg);
+        for (const event of ["mouseenter", "click"]) mark.addEventListener(event, () => { reading.textContent = words; });
       }
     }
-    for (const one of paper) {
-      element("path", { d: shape(one.learning_rate), fill: "#fff", stroke: data.colours[one.learning_rate], "stroke-width": 2,
-        transform: `translate(${x(one.noise_level)},${y(one.value)})`, class: "paper" }, svg);
-    }
-    plot.replaceChildren(svg, legend(curves, paper));
+    plot.replaceChildren(svg, legend(curves, paper), note(paper), averages(curves));
+    list(curves);
     reading.textContent = points.length ? "" : "No values: the jobs of this choice have not run.";
   }
 
   function describe(curve, point) {
-    const interval = point.low === null ? "no interval" : `95 % interval ${percent(point.low)} to ${percent(point.high)}`;
-    return `Learning rate ${curve.learning_rate}, noise level ${point.noise_level}: ${percent(point.value)}, ${interval}; `
-      + `${point.draws} draws, ${point.seeds} ${point.seeds === 1 ? "seed" : "seeds"}; ${point.file}, array accuracy`;
+    return `Learning rate ${curve.learning_rate}, noise level ${point.noise_level}: ${percent(point.value)}, ${interval(point)}; `
+      + `${drawn(point)}, ${point.seeds} ${point.seeds === 1 ? "seed" : "seeds"}.${flags(curve, point)}`;
+  }
+
+  const interval = (one) => one.low === null ? "no interval" : `95 % interval ${percent(one.low)} to ${percent(one.high)}`;
+  const drawn = (point) => `${point.draws} ${point.draws === 1 ? "draw" : "draws"}`;
+
+  function flags(curve, point) {
+    const trainings = curve.at_chance === 1 ? "1 training" : `${curve.at_chance} trainings`;
+    return (curve.at_chance ? ` Flag: ${trainings} at chance accuracy, so this says nothing of noise.` : "")
+      + (point.nonfinite ? ` Flag: ${point.nonfinite} draws with outputs that were not finite; they count as wrong.` : "");
+  }
+
+  // Where each seed's numbers are, relative to the page.
+  function link(parent, point) {
+    for (const one of point.files) {
+      parent.append(" ");
+      const made = append(parent, "a", one.file);
+      made.href = one.file;
+      made.setAttribute("aria-label", `seed ${one.seed}: ${one.file}`);
+    }
+  }
+
+  function read(words, point) {
+    reading.textContent = words;
+    reading.append(" Array accuracy of");
+    link(reading, point);
+  }
+
+  function list(curves) {
+    values.replaceChildren();
+    for (const curve of curves) {
+      for (const point of curve.points) {
+        const row = append(values, "tr");
+        append(row, "td", curve.learning_rate);
+        append(row, "td", String(point.noise_level));
+        append(row, "td", (100 * point.value).toFixed(2)).className = "number";
+        append(row, "td", point.low === null ? "–" : `${percent(point.low)} to ${percent(point.high)}`);
+        append(row, "td", drawn(point) + flags(curve, point));
+        const files = append(row, "td");
+        files.className = "long";
+        link(files, point);
+      }
+    }
+  }
+
+  // What stands in the paper for this network, in words.
+  function note(paper) {
+    const made = document.createElement("p");
+    made.className = "paper-note";
+    made.textContent = paper.some((one) => one.points.length > 1)
+      ? "Hollow, dashed: the curve that the paper prints, with noise on all the model weights."
+      : "The paper prints no curve for this network" + (paper.length ? "; hollow: its values at single noise levels." : ".");
+    return made;
+  }
+
+  // Equation (9) of each curve, and Table III's.
+  function averages(curves) {
+    const made = document.createElement("table");
+    made.className = "averages";
+    append(made, "caption", "Average normalized accuracy, equation (9), in %");
+    const head = append(append(made, "thead"), "tr");
+    const printed = curves.some((curve) => curve.table3 !== null);
+    for (const name of ["Learning rate", "Here", "95 % interval", ...(printed ? ["The paper's Table III"] : [])]) {
+      append(head, "th", name).scope = "col";
+    }
+    const body = append(made, "tbody");
+    const number = (value) => value === null ? "–" : (100 * value).toFixed(1);
+    for (const curve of curves) {
+      const { value, low, high } = curve.average;
+      const row = append(body, "tr");
+      append(row, "td", curve.learning_rate);
+      append(row, "td", number(value));
+      append(row, "td", low === null ? "–" : `${number(low)} to ${number(high)}`);
+      if (printed) append(row, "td", number(curve.table3));
+    }
+    return made;
   }
 
   function legend(curves, paper) {
@@ -125,7 +232,7 @@
       const key = element("svg", { viewBox: "-16 -8 32 16", "aria-hidden": "true" }, item);
       element("path", { d: "M-14,0H14", stroke: colour, "stroke-width": 1.8 }, key);
       element("path", { d: shape(curve.learning_rate), fill: colour }, key);
-      item.append(` learning rate ${curve.learning_rate}`);
+      item.append(` learning rate ${curve.learning_rate}` + (curve.at_chance ? " (! at chance)" : ""));
       list.append(item);
     }
     const guess = document.createElement("li");
@@ -137,7 +244,7 @@
       const item = document.createElement("li");
       const key = element("svg", { viewBox: "-16 -8 32 16", "aria-hidden": "true" }, item);
       element("path", { d: shapes.o, fill: "#fff", stroke: "#4d5861", "stroke-width": 2 }, key);
-      item.append(" the paper's values (all weights)");
+      item.append(" printed in the paper");
       list.append(item);
     }
     return list;
