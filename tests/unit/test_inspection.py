@@ -106,11 +106,15 @@ def test_several_files_are_shown_one_after_the_other(noise_file: Path) -> None:
     assert output.count(KINDS["noise"].title) == 2
 
 
-def test_a_file_that_is_not_there_is_one_line_with_what_is_there(noise_file: Path) -> None:
-    error = show(noise_file.with_name("eta-0.3.h5")).exception
-    assert str(error) == (
-        f"{noise_file.with_name('eta-0.3.h5')}: no such file; {noise_file.parent} has eta-0.2.h5"
+def test_a_file_that_is_not_there_is_one_line_with_the_nearest_that_is(noise_file: Path) -> None:
+    missing, folder = noise_file.with_name("eta-0.3.h5"), noise_file.parent
+    assert str(show(missing).exception) == (
+        f"{missing}: no such file; did you mean '{noise_file}'? ({folder} has eta-0.2.h5)"
     )
+    other = folder / "summary.csv"
+    assert str(show(other).exception) == f"{other}: no such file; {folder} has eta-0.2.h5"
+    elsewhere = folder / "missing" / "folder" / "eta-0.2.h5"
+    assert str(show(elsewhere).exception) == f"{elsewhere}: no such file; {folder} has eta-0.2.h5"
 
 
 def test_a_damaged_file_is_one_line(noise_file: Path) -> None:

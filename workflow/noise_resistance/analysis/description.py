@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from noise_resistance.errors import DataError
+from noise_resistance.storage.files import what_is_there
 from noise_resistance.storage.hdf5 import read_attributes, read_record, read_tree
 from noise_resistance.storage.kinds import KINDS
 from noise_resistance.study.arrays import roles_of_layer
@@ -88,8 +89,7 @@ def describe(path: Path) -> Description:
 
 def _kind_of(path: Path) -> str:
     if not path.is_file():
-        nearest = _nearest_folder(path)
-        raise DataError(f"{path}: no such file; {nearest}")
+        raise DataError(f"{path}: no such file; {what_is_there(path)}")
     try:
         with h5py.File(path, "r") as file:
             kind = str(file.attrs.get("kind", ""))
@@ -101,14 +101,6 @@ def _kind_of(path: Path) -> str:
     if kind not in KINDS:
         raise DataError(f"{path}: an HDF5 file, but not one of this workflow")
     return kind
-
-
-def _nearest_folder(path: Path) -> str:
-    """Say what is in the deepest folder of a path that exists."""
-    folder = next(parent for parent in path.absolute().parents if parent.is_dir())
-    names = sorted(one.name for one in folder.iterdir() if not one.name.startswith("."))
-    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-    return f"{folder} has {shown or 'nothing'}"
 
 
 def _arrays(path: Path, kind: str) -> tuple[ArrayDescription, ...]:
