@@ -14,6 +14,7 @@ from noise_resistance.cli import (
     evaluation,
     external,
     inspection,
+    planning,
     reference,
     training,
     why,
@@ -44,6 +45,7 @@ for _module in (
     analysis,
     why,
     inspection,
+    planning,
     reference,
 ):
     for _name in _module.__all__:

@@ -1,6 +1,5 @@
-"""Commands that show what a study has made, and change nothing."""
+"""The command that prints a file of the workflow for people and for programs."""
 
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -8,14 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from noise_resistance.cli.options import FILE
-from noise_resistance.errors import ConfigurationError
-
 if TYPE_CHECKING:
     from noise_resistance.analysis.description import ArrayDescription, Description
-    from noise_resistance.study.configuration import Study
 
-__all__ = ["plan", "show"]
+__all__ = ["show"]
 
 _ROWS = 12
 
@@ -34,67 +29,6 @@ def show(paths: tuple[Path, ...], as_json: bool) -> None:
             continue
         lines = [*([""] if position else []), *_lines(description)]
         sys.stdout.write("\n".join(lines) + "\n")
-
-
-@click.command()
-@click.option(
-    "--configfile",
-    "files",
-    type=FILE,
-    multiple=True,
-    help="As for snakemake: laid over config/config.yaml; may be repeated.",
-)
-@click.option(
-    "--at-once",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Trainings that run at once: GPUs times trainings_per_gpu, or cores.",
-)
-def plan(files: tuple[Path, ...], at_once: int) -> None:
-    """Print what a study has done, what is left and why, and how long that takes.
-
-    To be called where snakemake is, beside the Snakefile. Nothing is run or changed.
-    """
-    from noise_resistance.analysis.plan import jobs_left
-    from noise_resistance.analysis.plan_text import plan_text
-
-    study = _study(files)
-    given = [f"--configfile={file}" for file in files]
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--nolock", "--cores=1", *given]
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    if done.returncode:
-        lines = [line for line in done.stdout.splitlines() if line.strip()]
-        errors = [line for line in lines if line.startswith("error: ")] or lines[-1:]
-        raise ConfigurationError(
-            f"snakemake cannot plan this study: {errors[0].removeprefix('error: ')}"
-        )
-    click.echo(plan_text(study, jobs_left(done.stdout), at_once))
-
-
-def _study(files: Sequence[Path]) -> "Study":
-    """Read the configuration as the Snakefile does: each file laid over those before it."""
-    import yaml
-    from snakemake.utils import update_config
-
-    from noise_resistance.study.configuration import load
-
-    merged: dict[str, Any] = {}
-    for file in (Path("config/datasets.yaml"), Path("config/config.yaml"), *files):
-        try:
-            values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-        except OSError as error:
-            raise ConfigurationError(
-                f"{file}: {error.strerror}; call this beside the Snakefile"
-            ) from error
-        except yaml.YAMLError as error:
-            raise ConfigurationError(f"{file}: no YAML: {' '.join(str(error).split())}") from error
-        if not isinstance(values, dict):
-            raise ConfigurationError(f"{file}: holds no keys; write such as 'study: mine'")
-        update_config(merged, values)
-    return load(merged)
 
 
 def _lines(description: "Description") -> Iterator[str]:
