@@ -13,14 +13,18 @@ if TYPE_CHECKING:
 __all__ = ["show"]
 
 _ROWS = 12
+_FILES = 60
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a file.")
 def show(paths: tuple[Path, ...], as_json: bool) -> None:
-    """Print what an HDF5 file of the workflow holds: what it is, parameters, numbers."""
-    from noise_resistance.analysis.description import describe
+    """Print what a file of the workflow holds: what it is, parameters, numbers.
+
+    Takes .h5 files, tables (.csv), benchmark records (.tsv) and folders, a training's for instance.
+    """
+    from noise_resistance.analysis.shown import describe
 
     for position, path in enumerate(paths):
         description = describe(path)
@@ -35,12 +39,13 @@ def _lines(description: "Description") -> Iterator[str]:
     yield description.path
     yield f"{description.kind}: {description.title}"
     yield ""
-    yield from _columns(list(_flat(description.parameters)))
-    yield ""
+    if description.parameters:
+        yield from _columns(list(_flat(description.parameters)))
+        yield ""
     versions = description.attributes.get("versions", {})
     rest = {name: one for name, one in description.attributes.items() if name != "versions"}
     made_with = ", ".join(f"{name} {one}" for name, one in versions.items())
-    yield from _columns([*_flat(rest), ("versions", made_with)])
+    yield from _columns([*_flat(rest), *([("versions", made_with)] if made_with else [])])
     yield ""
     yield from _columns(
         [
@@ -48,7 +53,7 @@ def _lines(description: "Description") -> Iterator[str]:
             *(_row(array) for array in description.arrays),
         ]
     )
-    yield from _table(description.arrays)
+    yield from _table(description.arrays, _FILES if description.kind == "folder" else _ROWS)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -72,7 +77,7 @@ def _row(array: "ArrayDescription") -> tuple[str, ...]:
     return (array.name, sizes, *shown, unit, array.description)
 
 
-def _table(arrays: "Sequence[ArrayDescription]") -> Iterator[str]:
+def _table(arrays: "Sequence[ArrayDescription]", most: int) -> Iterator[str]:
     """Print the arrays of the first dimension that has several, side by side, in short."""
     for first in arrays:
         if len(first.shape) != 1 or first.values is None:
@@ -83,7 +88,8 @@ def _table(arrays: "Sequence[ArrayDescription]") -> Iterator[str]:
         if len(beside) < 2:
             continue
         rows = list(zip(*(one.values for one in beside), strict=True))
-        head, tail = (rows, []) if len(rows) <= _ROWS else (rows[: _ROWS // 2], rows[-_ROWS // 2 :])
+        half = most // 2
+        head, tail = (rows, []) if len(rows) <= most else (rows[:half], rows[-half:])
         dots = [("...",) * len(beside)] if tail else []
         yield ""
         yield from _columns(
