@@ -19,8 +19,8 @@ import yaml
 from bench import ROOT
 from schedule import Bounds, Job, bounds, list_schedule
 
+from noise_resistance.analysis.hours import Records
 from noise_resistance.analysis.plan import Job as PlannedJob
-from noise_resistance.analysis.plan import estimate
 from noise_resistance.study.architectures import depth_of
 from noise_resistance.study.configuration import Study, load
 from noise_resistance.study.grid import Training
@@ -98,17 +98,18 @@ def assumed(study: Study, images_per_second: float) -> Callable[[Training], Seco
 def measured(folder: Path) -> Callable[[Training], Seconds]:
     """Job times from the medians of a study's finished jobs, as `plan` estimates them."""
     known: dict[tuple[str, str, str], float] = {}
+    records = Records(folder)
 
     def seconds(rule: str, training: Training) -> float:
         key = (rule, training.dataset, training.model)
         if key not in known:
-            one = estimate([PlannedJob(rule, wildcards(training), "", ("",))], folder, {})
-            if rule not in one.seconds:
+            one = records.seconds(PlannedJob(rule, wildcards(training), "", ("",)))
+            if one is None:
                 sys.exit(
                     f"{folder}: no record of {rule} on {training.dataset}; name with --configfile "
                     "the configuration of the study that the records are of"
                 )
-            known[key] = one.seconds[rule]
+            known[key] = one
         return known[key]
 
     return lambda training: Seconds(

@@ -134,7 +134,7 @@ def test_its_plan_says_that_nothing_is_left(finished: Workspace) -> None:
         text=True,
         check=True,
     )
-    rows = [line.split() for line in done.stdout.splitlines()]
-    assert ["train", "73", "0", "0.00"] in rows
-    assert ["evaluate_noise", "876", "0", "0.00"] in rows
+    rows = [line.split()[:3] for line in done.stdout.splitlines()]
+    assert ["train", "73", "0"] in rows
+    assert ["evaluate_noise", "876", "0"] in rows
     assert "nothing is left to do" in done.stdout

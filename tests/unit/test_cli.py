@@ -160,7 +160,9 @@ def test_with_a_log_the_line_goes_to_terminal_and_log_and_names_the_log(tmp_path
     line = "error: no.h5: no such file; run snakemake to make it"
     assert done.stderr == f"{line} [log: logs/deep/table2.log]\n"
     assert done.stdout == ""
-    assert (tmp_path / "logs/deep/table2.log").read_text(encoding="utf-8") == f"{line}\n"
+    log = (tmp_path / "logs/deep/table2.log").read_text(encoding="utf-8")
+    assert log.startswith("Traceback (most recent call last):\n")
+    assert log.endswith(f"\n{line}\n")
 
 
 def test_a_log_begins_anew_with_each_run(tmp_path: Path) -> None:
@@ -212,12 +214,18 @@ def test_an_unforeseen_error_without_a_log_says_how_to_see_the_traceback(tmp_pat
     assert "run again with --debug for the traceback" in line
 
 
+@pytest.mark.parametrize("place", ["before", "after"])
+@pytest.mark.parametrize("log", [(), ("--log", "a.log")], ids=["no log", "log"])
 @pytest.mark.parametrize("arguments", [MISSING_FILE, UNFORESEEN], ids=["user's", "unforeseen"])
-def test_debug_shows_the_traceback_of_any_error(tmp_path: Path, arguments: list[str]) -> None:
-    done = run(tmp_path, "--debug", *arguments)
+def test_debug_before_or_after_the_command_shows_the_traceback_of_any_error(
+    tmp_path: Path, arguments: list[str], log: tuple[str, ...], place: str
+) -> None:
+    debug = ["--debug", *arguments] if place == "before" else [*arguments, "--debug"]
+    done = run(tmp_path, *log, *debug)
     assert done.returncode == 1
     assert done.stderr.startswith("Traceback (most recent call last):")
     assert done.stderr.splitlines()[-1].startswith("error: ")
+    assert done.stderr.count("Traceback (most recent call last):") == 1
 
 
 def test_an_error_of_many_lines_is_told_in_one(tmp_path: Path) -> None:
@@ -316,4 +324,6 @@ def test_training_by_hand_names_a_damaged_dataset_in_one_line(tmp_path: Path) ->
     assert done.returncode == 1
     assert done.stderr == "error: digits.h5: is a baseline file, not a dataset file [log: a.log]\n"
     assert "device: cpu: 1 thread\n" in (tmp_path / "a.log").read_text(encoding="utf-8")
-    assert {one.name for one in tmp_path.iterdir()} == {"digits.h5", "a.log"}
+    # And the folder of the training's lock.
+    made = {one.name for one in tmp_path.iterdir()} - {".resume"}
+    assert made == {"digits.h5", "a.log"}

@@ -37,6 +37,10 @@ def show(*arguments: str | Path) -> Result:
     return CliRunner().invoke(cli._commands, ["show", *map(str, arguments)])
 
 
+def lines(path: Path) -> list[str]:
+    return str(show(path).output).splitlines()
+
+
 def words(output: str, first: str) -> list[str]:
     """The words of the last line that begins with this one."""
     return [line.split() for line in output.splitlines() if line.split()[:1] == [first]][-1]
@@ -106,11 +110,15 @@ def test_several_files_are_shown_one_after_the_other(noise_file: Path) -> None:
     assert output.count(KINDS["noise"].title) == 2
 
 
-def test_a_file_that_is_not_there_is_one_line_with_what_is_there(noise_file: Path) -> None:
-    error = show(noise_file.with_name("eta-0.3.h5")).exception
-    assert str(error) == (
-        f"{noise_file.with_name('eta-0.3.h5')}: no such file; {noise_file.parent} has eta-0.2.h5"
+def test_a_file_that_is_not_there_is_one_line_with_the_nearest_that_is(noise_file: Path) -> None:
+    missing, folder = noise_file.with_name("eta-0.3.h5"), noise_file.parent
+    assert str(show(missing).exception) == (
+        f"{missing}: no such file; did you mean '{noise_file}'? ({folder} has eta-0.2.h5)"
     )
+    other = folder / "summary.csv"
+    assert str(show(other).exception) == f"{other}: no such file; {folder} has eta-0.2.h5"
+    elsewhere = folder / "missing" / "folder" / "eta-0.2.h5"
+    assert str(show(elsewhere).exception) == f"{elsewhere}: no such file; {folder} has eta-0.2.h5"
 
 
 def test_a_damaged_file_is_one_line(noise_file: Path) -> None:
@@ -120,12 +128,65 @@ def test_a_damaged_file_is_one_line(noise_file: Path) -> None:
     assert "damaged" in str(show(noise_file).exception)
 
 
-@pytest.mark.parametrize("content", [b"a,b\n1,2\n", b""])
-def test_another_file_is_one_line(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "summary.csv").write_bytes(content)
-    error = str(show(tmp_path / "summary.csv").exception)
-    assert "no HDF5 file" in error
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("table2.md", b"| a |\n", "no HDF5 file"),
+        ("summary.csv", b"", "no table"),
+        ("summary.csv", b"\xff\xfe\x00", "no table"),
+    ],
+)
+def test_another_file_is_one_line(tmp_path: Path, name: str, content: bytes, expected: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    error = str(show(tmp_path / name).exception)
+    assert expected in error
     assert "\n" not in error
+
+
+def test_a_table_is_shown_by_column_and_row(tmp_path: Path) -> None:
+    path = tmp_path / "summary.csv"
+    path.write_text("optimizer,eta,accuracy\nadam,0.1,0.5\nsgd,0.2,0.25\n", encoding="utf-8")
+    output = show(path).output
+    assert output.splitlines()[1] == "table: A table, one row a line."
+    assert words(output, "accuracy") == ["accuracy", "row", "2", "0.375", "0.25", "0.5"]
+    assert words(output, "sgd") == ["sgd", "0.2", "0.25"]
+    assert "adam, sgd" in output
+    found = json.loads(show("--json", path).output)
+    assert found["attributes"] == {"rows": 2}
+    assert found["arrays"][2]["values"] == [0.5, 0.25]
+
+
+def test_a_table_with_holes_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "comparison.csv"
+    path.write_text("value,note\n0.5,\n,x\n", encoding="utf-8")
+    assert any(line.split()[:4] == ["value", "row", "2", "0.5"] for line in lines(path))
+    assert json.loads(show("--json", path).output)["arrays"][0]["values"] == [0.5, None]
+
+
+def test_a_benchmark_record_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "seed-1.tsv"
+    path.write_text("s\th:m:s\tmax_rss\n12.5\t0:00:12\t800.0\n", encoding="utf-8")
+    assert any(line.split()[:4] == ["s", "row", "1", "12.5"] for line in lines(path))
+
+
+def test_a_training_s_folder_is_shown_file_by_file(noise_file: Path) -> None:
+    folder = noise_file.parent
+    resume = folder / ".resume"
+    resume.mkdir()
+    (resume / "state.h5").write_bytes(b"half")
+    baseline = {"accuracy": Variable((), np.float64(0.875), "test accuracy")}
+    write_record(folder / "baseline.h5", "baseline", baseline, ATTRIBUTES)
+    output = show(folder).output
+    assert words(output, "baseline.h5")[:3] == ["baseline.h5", "baseline", "0.875"]
+    assert words(output, "eta-0.2.h5")[:3] == ["eta-0.2.h5", "noise", f"{ACCURACY.mean():.6g}"]
+    assert ".resume" not in output
+
+
+def test_a_folder_without_files_of_the_workflow_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "figures").mkdir()
+    error = str(show(tmp_path).exception)
+    assert error.startswith(f"{tmp_path}: no .h5 file of the workflow below this folder; ")
+    assert error.endswith(f"; {tmp_path} has figures")
 
 
 def test_an_hdf5_file_of_another_program_is_one_line(tmp_path: Path) -> None:

@@ -4,11 +4,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
-from noise_resistance.analysis.plan import Job, disk_needed, estimate, jobs_left, reasons
-from noise_resistance.study.paths import Paths
+from noise_resistance.analysis.disk import disk_needed
+from noise_resistance.analysis.hours import Records, TimedJob, hours_at_once, time_jobs
+from noise_resistance.analysis.plan import Job, jobs_left, reasons
+from noise_resistance.models.resnet import ResNet
+from noise_resistance.storage.hdf5 import Variable, write_record
+from noise_resistance.study.configuration import Study, load
+from noise_resistance.study.sizes import archive_size, count_parameters, file_size
 
-DRY_RUN = """Building DAG of jobs...
+CHANGED = (
+    "Params have changed since last execution: "
+    "Union of exclusive params before and now across all output:"
+)
+DRY_RUN = f"""Building DAG of jobs...
 Job stats:
 job      count
 -----  -------
@@ -19,7 +29,7 @@ rule train:
     input: results/datasets/digits.h5
     output: results/s/a/model.weights.h5, results/s/a/history.h5
     jobid: 7
-    reason: Params have changed since last execution: before: 'x' now: 'y'
+    reason: {CHANGED} before: 'x' now: 'y'
     wildcards: dataset=digits, model=resnet8, optimizer=adam, learning_rate=0.001, seed=1
     resources: tmpdir=/tmp, gpu=0
 [Tue Nov 24 07:28:11 2026]
@@ -47,10 +57,12 @@ def test_a_dry_run_is_read_job_by_job_without_its_targets() -> None:
         "learning_rate": "0.001",
         "seed": "1",
     }
-    assert train.reason == "its parameters or the code behind it changed"
+    assert train.reason == 'a parameter changed from "x" to "y"'
+    assert train.stale
     assert train.outputs == ("results/s/a/model.weights.h5", "results/s/a/history.h5")
     assert (summarise.rule, summarise.wildcards) == ("summarise", {})
-    assert summarise.reason == "not made yet"
+    assert summarise.reason == "not made yet, or deleted"
+    assert not summarise.stale
 
 
 def test_a_run_with_nothing_to_do_has_no_jobs() -> None:
@@ -60,6 +72,49 @@ def test_a_run_with_nothing_to_do_has_no_jobs() -> None:
 def test_reasons_are_counted_by_rule() -> None:
     jobs = [job("train", "resnet8")] * 3 + [job("evaluate_noise", "resnet8")]
     assert reasons(jobs) == [("train", "not made yet", 3), ("evaluate_noise", "not made yet", 1)]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        ("'0123456789abcdef'", "'fedcba9876543210'", "its code changed"),
+        ("512", "1024", "a parameter changed from 512 to 1024"),
+        (
+            """'{"batch_size": 32, "epochs": 200}'""",
+            """'{"batch_size": 32, "epochs": 10}'""",
+            "epochs changed from 200 to 10",
+        ),
+        (
+            """'0123456789abcdef','{"draws": 25, "sigma_of": "array"}'""",
+            """'fedcba9876543210','{"draws": 5, "sigma_of": "pool"}'""",
+            'its code changed, draws changed from 25 to 5, sigma_of changed from "array" to "pool"',
+        ),
+        (
+            "['--a=1', '--b=2']",
+            "['--a=1', '--b=3']",
+            'a parameter changed from ["--a=1", "--b=2"] to ["--a=1", "--b=3"]',
+        ),
+        (
+            "<nothing exclusive>",
+            "'--incomplete'",
+            'a parameter changed from null to "--incomplete"',
+        ),
+    ],
+)
+def test_a_stale_job_says_what_changed(before: str, now: str, expected: str) -> None:
+    reason = f"{CHANGED} before: {before} now: {now} "
+    text = f"rule train:\n    output: w.h5\n    reason: {reason}\n"
+    (found,) = jobs_left(text)
+    assert (found.reason, found.stale) == (expected, True)
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    config = Path(__file__).parents[2] / "config"
+    values = {}
+    for name in ("datasets", "config"):
+        values |= yaml.safe_load((config / f"{name}.yaml").read_text(encoding="utf-8"))
+    return load({**values, "study": "s"})
 
 
 def job(rule: str, model: str, dataset: str = "digits", output: str = "new.h5") -> Job:
@@ -72,50 +127,153 @@ def record(folder: Path, rule: str, model: str, seed: int, seconds: float) -> No
     path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:00:00\t1.0\n", encoding="utf-8")
 
 
-def test_a_job_takes_the_median_time_of_its_like(tmp_path: Path) -> None:
+def expected(study: Study, folder: Path, jobs: list[Job], **remaining: float) -> list[TimedJob]:
+    return time_jobs(study, jobs, Records(folder), remaining)
+
+
+def test_a_job_takes_the_median_time_of_its_like(study: Study, tmp_path: Path) -> None:
     times = [100.0, 160.0, 900.0]
     for seed, seconds in enumerate(times):
         record(tmp_path, "train", "resnet20", seed, seconds)
-    found = estimate([job("train", "resnet20")] * 2, tmp_path, {})
-    assert found.seconds == {"train": pytest.approx(2 * np.median(times))}
-    assert found.unknown == {}
-    assert found.records["train"] == 3
+    (found,) = expected(study, tmp_path, [job("train", "resnet20")])
+    assert found.seconds == np.median(times)
+    assert found.measured
+    assert len(Records(tmp_path)) == 3
 
 
-def test_a_model_without_records_takes_time_in_proportion_to_depth(tmp_path: Path) -> None:
+def test_a_model_without_records_takes_time_in_proportion_to_depth(
+    study: Study, tmp_path: Path
+) -> None:
     record(tmp_path, "train", "resnet20", 1, 100.0)
-    found = estimate([job("train", "resnet56")], tmp_path, {})
-    assert found.seconds == {"train": pytest.approx(100 * 56 / 20)}
+    (found,) = expected(study, tmp_path, [job("train", "resnet56")])
+    assert found.seconds == pytest.approx(100 * 56 / 20)
+    assert found.measured
 
 
-def test_a_training_that_has_begun_takes_what_is_left_of_it(tmp_path: Path) -> None:
+def test_a_snapshot_takes_what_its_training_s_evaluations_took(
+    study: Study, tmp_path: Path
+) -> None:
+    record(tmp_path, "evaluate_noise", "resnet20", 1, 12.0)
+    (found,) = expected(study, tmp_path, [job("evaluate_snapshot_noise", "resnet20")])
+    assert found == TimedJob(found.job, 12.0, True)
+
+
+def test_a_training_that_has_begun_takes_what_is_left_of_it(study: Study, tmp_path: Path) -> None:
     record(tmp_path, "train", "resnet20", 1, 100.0)
-    found = estimate([job("train", "resnet20", output="w.h5")], tmp_path, {"w.h5": 0.25})
-    assert found.seconds == {"train": pytest.approx(25)}
+    one = job("train", "resnet20", output="w")
+    assert expected(study, tmp_path, [one], w=0.25)[0].seconds == pytest.approx(25)
 
 
-def test_what_resembles_no_finished_job_is_unknown_and_not_free(tmp_path: Path) -> None:
+def test_a_training_that_was_resumed_counts_with_all_its_epochs(
+    study: Study, tmp_path: Path
+) -> None:
+    record(tmp_path / "benchmarks", "train", "resnet20", 1, 40.0)
+    seconds = Variable(("epoch",), np.array([30.0, 30.0, 31.0]), "of the epoch")
+    folder = tmp_path / "trainings/digits/resnet20/adam/lr-0.001/seed-1"
+    folder.mkdir(parents=True)
+    write_record(folder / "history.h5", "history", {"seconds": seconds}, {})
+    (found,) = expected(study, tmp_path / "benchmarks", [job("train", "resnet20")])
+    assert found.seconds == 91.0
+
+
+def test_what_resembles_no_finished_job_is_estimated_and_marked(
+    study: Study, tmp_path: Path
+) -> None:
     record(tmp_path, "train", "resnet20", 1, 100.0)
     (tmp_path / "train/digits/resnet20/half.tsv").write_text("s\n", encoding="utf-8")
-    jobs = [job("train", "resnet20", "cifar10"), job("evaluate_noise", "resnet20")]
-    found = estimate([*jobs, job("table1", "")], tmp_path, {})
-    assert found.seconds == {}
-    assert found.unknown == {"train": 1, "evaluate_noise": 1}
+    jobs = [job("train", "resnet20", "cifar10"), job("evaluate_noise", "resnet20", "cifar10")]
+    train, noise = expected(study, tmp_path, [*jobs, job("table1", "")])
+    assert not train.measured
+    assert not noise.measured
+    # 35 seconds an epoch of 50,000 images, and a third of that for each of its 10,000 test images.
+    assert train.seconds == pytest.approx(200 * 35 * (1 + 10_000 / 50_000 / 3))
+    assert noise.seconds == pytest.approx(25 * 35 * 10_000 / 50_000 / 3)
+
+
+def test_hours_at_once_are_those_of_the_longest_chain_where_there_are_places_enough() -> None:
+    def one(rule: str, seed: int, hours: float) -> TimedJob:
+        wildcards = {"dataset": "digits", "model": "resnet8", "seed": str(seed)}
+        return TimedJob(Job(rule, wildcards, "", ("w.h5",)), 3600 * hours, True)
+
+    jobs = [one("train", 1, 10.0), one("train", 2, 2.0), one("evaluate_noise", 1, 1.0)]
+    assert hours_at_once(jobs, 1) == pytest.approx(13)
+    assert hours_at_once(jobs, 2) == pytest.approx(11)
+    assert hours_at_once(jobs, 100) == pytest.approx(11)
+    done = [one("evaluate_noise", 3, 1.0)] * 4
+    assert hours_at_once(done, 2) == pytest.approx(2)
+    assert hours_at_once([], 2) == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "classes", "channels"), [("resnet8", 10, 1), ("resnet20", 100, 3)]
+)
+def test_the_parameters_of_a_network_are_counted_as_it_has_them(
+    model: str, classes: int, channels: int
+) -> None:
+    network = ResNet.named(model, (8, 8, channels), classes)
+    sizes = [np.prod(array.shape) for array in network.arrays()]
+    assert count_parameters(model, classes, channels) == sum(sizes)
+
+
+def test_the_parameters_are_the_published_ones() -> None:
+    counts = [count_parameters(f"resnet{depth}", 10) for depth in (20, 32, 44, 56)]
+    assert counts == [274_442, 470_218, 665_994, 861_770]
+    assert count_parameters("resnet20", 100) - counts[0] == 5_850
 
 
 def test_disk_needed_is_that_of_missing_files_of_the_same_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    paths = Paths("s")
-    there = Path(paths.root, "trainings/digits/resnet8/adam/lr-0.001/seed-1/noise/all/eta-0.1.h5")
+    folder = Path(study.paths.root, "trainings/digits/resnet8/adam/lr-0.001/seed-1/noise/all")
+    there = folder / "eta-0.1.h5"
     there.parent.mkdir(parents=True)
     there.write_bytes(bytes(1000))
-    missing = str(there.with_name("eta-0.2.h5"))
-    again = str(there)
     jobs = [
-        job("evaluate_noise", "resnet8", output=missing),
-        job("evaluate_noise", "resnet8", output=again),
-        job("evaluate_noise", "resnet20", output=missing),
+        Job("evaluate_noise", WILDCARDS, "", (str(there.with_name("eta-0.2.h5")),)),
+        Job("evaluate_noise", WILDCARDS, "", (str(there),)),
     ]
-    assert disk_needed(jobs, paths) == 1000
+    assert disk_needed(study, jobs) == 1000
+
+
+WILDCARDS = {"dataset": "digits", "model": "resnet8", "optimizer": "adam"}
+
+
+def test_disk_needed_of_a_study_that_has_nothing_is_that_of_its_numbers(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    entry = study.catalogue["cifar10"]
+    pixels = 60_000 * (32 * 32 * 3 + 1)
+    named = {"dataset": "cifar10", "model": "resnet56", "optimizer": "adam"}
+    jobs = [
+        Job("download_dataset", {"dataset": "cifar10"}, "", ("cifar-10-binary.tar.gz",)),
+        Job("prepare_dataset", {"dataset": "cifar10"}, "", ("cifar10.h5",)),
+        Job("train", named, "", ("model.weights.h5", "optimizer.h5")),
+        Job("table1", {}, "", ("table1.csv",)),
+    ]
+    assert archive_size(entry, "cifar-10-binary.tar.gz") == pixels
+    numbers = 2 * pixels + 4 * 861_770 * 3
+    assert numbers < disk_needed(study, jobs) < numbers + 1_000_000
+
+
+@pytest.mark.parametrize("model", ["resnet8", "resnet20"])
+def test_the_expected_size_of_weights_is_about_that_of_the_file(
+    study: Study, tmp_path: Path, model: str
+) -> None:
+    from noise_resistance.models.weights import write_weights
+
+    network = ResNet.named(model, (32, 32, 3), 10)
+    values = {one.name: np.zeros(one.shape, np.float32) for one in network.arrays()}
+    write_weights(network, values, tmp_path / "model.weights.h5", {})
+    size = (tmp_path / "model.weights.h5").stat().st_size
+    found = file_size(study, "model.weights.h5", "cifar10", model, "adam")
+    assert found == pytest.approx(size, rel=0.1)
+
+
+@pytest.mark.parametrize(("optimizer", "slots"), [("sgd", 0), ("sgd_momentum", 1), ("adamx", 3)])
+def test_an_optimizer_s_state_is_as_large_as_what_it_keeps(
+    study: Study, optimizer: str, slots: int
+) -> None:
+    found = file_size(study, "optimizer.h5", "cifar10", "resnet20", optimizer)
+    assert found == pytest.approx(slots * 4 * 274_442, abs=20_000)

@@ -1,4 +1,4 @@
-"""Any file of the workflow, described for people and for programs."""
+"""Any HDF5 file of the workflow, described for people and for programs."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,12 @@ import h5py
 import numpy as np
 
 from noise_resistance.errors import DataError
+from noise_resistance.storage.files import what_is_there
 from noise_resistance.storage.hdf5 import read_attributes, read_record, read_tree
 from noise_resistance.storage.kinds import KINDS
 from noise_resistance.study.arrays import roles_of_layer
 
-__all__ = ["ArrayDescription", "Description", "describe"]
+__all__ = ["ArrayDescription", "Description", "describe_file"]
 
 _LARGEST_LISTED = 1000
 
@@ -50,7 +51,7 @@ class Description:
 
     Attributes:
         path: the file.
-        kind: what kind of file, a key of `storage.kinds.KINDS`.
+        kind: what kind of file, a key of `storage.kinds.KINDS`, ``table`` or ``folder``.
         title: what that kind is.
         parameters: all that decided its content.
         attributes: the other attributes.
@@ -69,8 +70,8 @@ class Description:
         return json.dumps(_finite(asdict(self)), indent=2)
 
 
-def describe(path: Path) -> Description:
-    """Read a file and check that it is whole.
+def describe_file(path: Path, arrays: bool = True) -> Description:
+    """Read a file and check that it is whole; its attributes alone where no arrays are asked for.
 
     Raises:
         DataError: there is no such file, it is damaged, or no file of this workflow.
@@ -82,33 +83,25 @@ def describe(path: Path) -> Description:
         attributes.pop(name, None)
     if "versions" in attributes:
         attributes["versions"] = json.loads(attributes["versions"])
-    arrays = _arrays_of_tree(path, kind) if kind == "weights" else _arrays(path, kind)
-    return Description(str(path), kind, KINDS[kind].title, parameters, attributes, arrays)
+    read = _arrays_of_tree if kind == "weights" else _arrays
+    found = read(path, kind) if arrays else ()
+    return Description(str(path), kind, KINDS[kind].title, parameters, attributes, found)
 
 
 def _kind_of(path: Path) -> str:
     if not path.is_file():
-        nearest = _nearest_folder(path)
-        raise DataError(f"{path}: no such file; {nearest}")
+        raise DataError(f"{path}: no such file; {what_is_there(path)}")
     try:
         with h5py.File(path, "r") as file:
             kind = str(file.attrs.get("kind", ""))
     except OSError as error:
         raise DataError(
             f"{path}: damaged or no HDF5 file ({str(error).splitlines()[0]}); of what the workflow "
-            "writes this describes .h5 files, all others open with ordinary programs"
+            "writes this describes folders, .h5, .csv and .tsv; the rest opens with any program"
         ) from error
     if kind not in KINDS:
         raise DataError(f"{path}: an HDF5 file, but not one of this workflow")
     return kind
-
-
-def _nearest_folder(path: Path) -> str:
-    """Say what is in the deepest folder of a path that exists."""
-    folder = next(parent for parent in path.absolute().parents if parent.is_dir())
-    names = sorted(one.name for one in folder.iterdir() if not one.name.startswith("."))
-    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-    return f"{folder} has {shown or 'nothing'}"
 
 
 def _arrays(path: Path, kind: str) -> tuple[ArrayDescription, ...]:

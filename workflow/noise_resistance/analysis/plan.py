@@ -1,33 +1,30 @@
-"""What a study still has to run, why, and how long it will take.
+"""What a study still has to run and why, as Snakemake's dry run says it."""
 
-Snakemake's dry run says what is left and why; the study's own benchmark records say how long such
-jobs took.
-"""
-
+import ast
+import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
+from typing import Any
 
-import pandas as pd
+__all__ = ["Job", "jobs_left", "reasons"]
 
-from noise_resistance.study.architectures import depth_of
-from noise_resistance.study.paths import Paths
-
-__all__ = ["TIMED_RULES", "Estimate", "Job", "disk_needed", "estimate", "jobs_left", "reasons"]
-
-TIMED_RULES = ("train", "evaluate_baseline", "evaluate_noise")
+_MISSING = ("Missing output files", "Incomplete output files")
 _REASONS = {
-    "Missing output files": "not made yet",
-    "Input files updated by another job": "follows from another job",
-    "Updated input files": "an input file is newer and its content differs",
-    "Params have changed since last execution": "its parameters or the code behind it changed",
+    "Missing output files": "not made yet, or deleted",
     "Incomplete output files": "was interrupted",
+    "Params have changed since last execution": "{changes}",
+    "Updated input files": "an input file is newer and its content differs",
+    "Input files updated by another job": "follows from another job",
     "Set of input files has changed": "other input files than before",
     "Code has changed since last execution": "its rule changed",
     "Forced execution": "was forced",
 }
+_CHANGES = re.compile(r"across all output: before: (.*?) now: (.*?) ?(?:; [A-Z]|$)")
+_FINGERPRINT = re.compile(r"[0-9a-f]{16}")
+_LONGEST_VALUE = 30
 
 
 @dataclass(frozen=True)
@@ -39,27 +36,14 @@ class Job:
         wildcards: values by wildcard; empty for rules without any.
         reason: why it would run, in our words.
         outputs: the files it would make.
+        stale: its files are there, and no longer what the study asks for.
     """
 
     rule: str
     wildcards: Mapping[str, str]
     reason: str
     outputs: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """How long the jobs that are left will take, one after the other.
-
-    Attributes:
-        seconds: by rule; only of jobs that can be estimated.
-        unknown: how many jobs of a rule resemble none that has finished, by rule.
-        records: how many finished jobs the estimate rests on, by rule.
-    """
-
-    seconds: Mapping[str, float]
-    unknown: Mapping[str, int]
-    records: Mapping[str, int]
+    stale: bool = False
 
 
 def jobs_left(dry_run: str) -> list[Job]:
@@ -70,12 +54,14 @@ def jobs_left(dry_run: str) -> list[Job]:
         fields = dict(re.findall(r"^    (\w+): (.*)$", about, re.MULTILINE))
         if "output" not in fields:
             continue
+        reason = fields.get("reason", "")
         jobs.append(
             Job(
                 rule,
                 dict(re.findall(r"(\w+)=([^,]+)", fields.get("wildcards", ""))),
-                _in_our_words(fields.get("reason", "")),
+                _in_our_words(reason),
                 tuple(fields["output"].split(", ")),
+                not any(one in reason for one in _MISSING),
             )
         )
     return jobs
@@ -87,81 +73,65 @@ def reasons(jobs: Iterable[Job]) -> list[tuple[str, str, int]]:
     return [(rule, reason, count) for (rule, reason), count in counts.most_common()]
 
 
-def estimate(jobs: Sequence[Job], folder: Path, remaining: Mapping[str, float]) -> Estimate:
-    """Estimate the time of the jobs left from the benchmark records of those that have finished.
-
-    A job takes the median time of the finished jobs of its rule on the same dataset and model;
-    where there are none, that of the other models on its dataset, in proportion to depth: the
-    arithmetic of a CIFAR ResNet is.
-
-    Args:
-        jobs: what is left.
-        folder: where the study's benchmark records are.
-        remaining: what part of a training is left, by its weights file, where it has begun.
-    """
-    seconds: dict[str, float] = {}
-    unknown: Counter[str] = Counter()
-    records: dict[str, int] = {}
-    by_rule = {rule: _benchmarks(folder / rule) for rule in TIMED_RULES}
-    for rule, table in by_rule.items():
-        records[rule] = len(table)
-    for job in jobs:
-        if job.rule not in by_rule:
-            continue
-        one = _expected(by_rule[job.rule], job)
-        if one is None:
-            unknown[job.rule] += 1
-        else:
-            whole = one * remaining.get(job.outputs[0], 1.0)
-            seconds[job.rule] = seconds.get(job.rule, 0.0) + whole
-    return Estimate(seconds, dict(unknown), records)
-
-
-def disk_needed(jobs: Iterable[Job], paths: Paths) -> int:
-    """Return the bytes that the missing files of trainings and evaluations will take.
-
-    A file is taken to be as large as the mean of those of its rule and model that are there; where
-    there are none it counts nothing.
-    """
-    sizes: dict[tuple[str, str], list[int]] = {}
-    missing: Counter[tuple[str, str]] = Counter()
-    for job in jobs:
-        for output in job.outputs:
-            if job.rule in TIMED_RULES and not Path(output).exists():
-                missing[Path(output).name.partition("-")[0], job.wildcards.get("model", "")] += 1
-    for path in Path(paths.root, "trainings").rglob("*.h5"):
-        if ".resume" not in path.parts:
-            model = path.relative_to(Path(paths.root, "trainings")).parts[1]
-            sizes.setdefault((path.name.partition("-")[0], model), []).append(path.stat().st_size)
-    means = {key: sum(one) / len(one) for key, one in sizes.items()}
-    return round(sum(means.get(key, 0) * count for key, count in missing.items()))
-
-
 def _in_our_words(reason: str) -> str:
     for theirs, ours in _REASONS.items():
         if theirs in reason:
-            return ours
+            changes = _CHANGES.search(reason)
+            return ours.format(changes=_changes(*changes.groups()) if changes else "it changed")
     return reason.partition(":")[0] or "unknown"
 
 
-def _benchmarks(folder: Path) -> pd.DataFrame:
-    rows = []
-    for path in folder.rglob("*.tsv"):
-        dataset, model = path.relative_to(folder).parts[:2]
+@cache
+def _changes(before: str, now: str) -> str:
+    """Say which parameters of a job changed, from the values it had and those it has."""
+    old, new = list(_values(before)), list(_values(now))
+    codes = [[one for one in values if _is_fingerprint(one)] for values in (old, new)]
+    said = ["its code changed"] if any(codes) else []
+    old, new = ([one for one in values if not _is_fingerprint(one)] for values in (old, new))
+    for value in new:
+        like = [one for one in old if _alike(one, value)]
+        if like:
+            old.remove(like[0])
+        said += _difference("", like[0] if like else None, value)
+    said += [one for value in old for one in _difference("", value, None)]
+    return ", ".join(said) or "its parameters changed"
+
+
+def _values(text: str) -> Iterator[Any]:
+    """Read values written as Python writes them, with commas between; JSON in them is read too."""
+    start = 0
+    for end in (*(found.start() for found in re.finditer(",", text)), len(text)):
         try:
-            rows.append((dataset, model, float(pd.read_csv(path, sep="\t")["s"].mean())))
-        except (ValueError, KeyError):
-            continue  # half a record, of a job that is running
-    return pd.DataFrame(rows, columns=["dataset", "model", "seconds"])
+            value = ast.literal_eval(text[start:end].strip())
+        except (ValueError, SyntaxError):
+            continue
+        start = end + 1
+        try:
+            yield json.loads(value) if str(value).startswith("{") else value
+        except ValueError:
+            yield value
 
 
-def _expected(table: pd.DataFrame, job: Job) -> float | None:
-    on_dataset = table[table["dataset"] == job.wildcards.get("dataset")]
-    model = job.wildcards.get("model", "")
-    same = on_dataset.loc[on_dataset["model"] == model, "seconds"]
-    if len(same):
-        return float(same.median())
-    if on_dataset.empty:
-        return None
-    depths = on_dataset["model"].map(depth_of)
-    return float((on_dataset["seconds"] / depths).median() * depth_of(model))
+def _is_fingerprint(value: Any) -> bool:
+    return isinstance(value, str) and bool(_FINGERPRINT.fullmatch(value))
+
+
+def _alike(one: Any, other: Any) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return len(one.keys() & other.keys()) * 2 > len(one.keys() | other.keys())
+    return type(one) is type(other)
+
+
+def _difference(name: str, old: Any, new: Any) -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = dict.fromkeys([*old, *new])
+        return [
+            one
+            for key in keys
+            if old.get(key) != new.get(key)
+            for one in _difference(f"{name}.{key}" if name else key, old.get(key), new.get(key))
+        ]
+    shown = [json.dumps(value, ensure_ascii=False, default=str) for value in (old, new)]
+    if any(len(one) > _LONGEST_VALUE for one in shown):
+        return [f"{name or 'a parameter'} changed"]
+    return [f"{name or 'a parameter'} changed from {shown[0]} to {shown[1]}"]

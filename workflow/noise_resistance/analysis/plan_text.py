@@ -1,16 +1,38 @@
 """The plan of a study, written for people."""
 
+import base64
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from noise_resistance.analysis.plan import Estimate, Job, disk_needed, estimate, reasons
+from noise_resistance.analysis.disk import disk_needed
+from noise_resistance.analysis.hours import Records, TimedJob, hours_at_once, time_jobs
+from noise_resistance.analysis.plan import Job, reasons
 from noise_resistance.errors import DataError
 from noise_resistance.storage.hdf5 import read_record
+from noise_resistance.storage.locks import holder
 from noise_resistance.study.configuration import Study
+from noise_resistance.study.paths import LAYER_SCOPE
 
 __all__ = ["plan_text"]
+
+_LAYERS = "evaluate_noise, layers"
+_RECORDS = Path(".snakemake")
+
+
+@dataclass(frozen=True)
+class _Progress:
+    """A training that is left and has a state to go on from, or runs.
+
+    Attributes:
+        epochs: how many are finished.
+        process: who trains it now, empty where nobody does.
+    """
+
+    epochs: int
+    process: str
 
 
 def plan_text(study: Study, jobs: Sequence[Job], at_once: int) -> str:
@@ -21,75 +43,148 @@ def plan_text(study: Study, jobs: Sequence[Job], at_once: int) -> str:
         jobs: what Snakemake would run.
         at_once: how many trainings or evaluations run at the same time.
     """
-    begun = _begun(study, jobs)
-    remaining = {file: 1 - done / study.recipe.epochs for file, done in begun.items()}
-    expected = estimate(jobs, Path(study.paths.benchmarks), remaining)
+    progress = _progress(study, jobs)
+    remaining = {file: 1 - one.epochs / study.recipe.epochs for file, one in progress.items()}
+    running = {file for file, one in progress.items() if one.process} | _started()
+    records = Records(Path(study.paths.benchmarks))
+    timed = time_jobs(study, jobs, records, remaining)
     lines = [f"study {study.name}: {study.paths.root}/", ""]
-    lines += _counts(study, jobs, expected)
+    lines += _counts(study, jobs, timed, running)
     if not jobs:
         lines += ["", "nothing is left to do"]
         return "\n".join(lines)
     lines += ["", "why"]
     lines += [f"  {count:6d}  {rule}: {reason}" for rule, reason, count in reasons(jobs)]
-    if begun:
-        lines += ["", "begun"]
-        lines += [
-            f"  {Path(file).parent}: epoch {done} of {study.recipe.epochs}"
-            for file, done in begun.items()
-        ]
-    if Path(".snakemake/locks").is_dir() and any(Path(".snakemake/locks").iterdir()):
+    for title, wanted in (("running", True), ("begun", False)):
+        these = [(file, one) for file, one in progress.items() if bool(one.process) == wanted]
+        if these:
+            lines += ["", title, *(_training(study, *one) for one in these)]
+    if _locked():
         lines += ["", "a run is going on here (or was killed: snakemake --unlock)"]
-    lines += ["", *_needs(study, jobs, expected, at_once)]
+    lines += ["", *_needs(study, jobs, timed, len(records), at_once)]
     return "\n".join(lines)
 
 
-def _counts(study: Study, jobs: Sequence[Job], expected: Estimate) -> Iterator[str]:
+def _totals(study: Study) -> dict[str, int]:
+    trainings, snapshots = len(study.trainings), len(study.snapshots)
+    evaluations = len(study.evaluations)
     totals = {
-        "train": len(study.trainings),
-        "evaluate_baseline": len(study.trainings),
-        "evaluate_noise": len(study.evaluations),
+        "train": trainings,
+        "evaluate_baseline": trainings,
+        "evaluate_noise": evaluations,
+        _LAYERS: len(study.layer_evaluations),
+        "evaluate_snapshot_baseline": snapshots * trainings,
+        "evaluate_snapshot_noise": snapshots * evaluations,
+        "diagnose": trainings if study.diagnostics.images else 0,
+        "evaluate_external": len(study.external_models),
     }
-    left = Counter(job.rule for job in jobs)
-    yield f"  {'rule':24}{'done':>8}{'left':>8}{'hours left':>14}"
-    for rule, total in totals.items():
-        hours = f"{expected.seconds.get(rule, 0) / 3600:.2f}"
-        if expected.unknown.get(rule):
-            hours = "unknown"
-        yield f"  {rule:24}{total - left[rule]:8d}{left[rule]:8d}{hours:>14}"
-    others = sum(left.values()) - sum(left[rule] for rule in totals)
-    yield f"  {'datasets, tables, ...':24}{'':8}{others:8d}"
+    return {row: total for row, total in totals.items() if total}
 
 
-def _begun(study: Study, jobs: Sequence[Job]) -> dict[str, int]:
-    """Return the finished epochs of each training left that has a checkpoint, by weights file."""
+def _row(job: Job) -> str:
+    in_sweep = job.wildcards.get("scope", "").startswith(LAYER_SCOPE)
+    return _LAYERS if job.rule == "evaluate_noise" and in_sweep else job.rule
+
+
+def _counts(
+    study: Study, jobs: Sequence[Job], timed: Sequence[TimedJob], running: set[str]
+) -> Iterator[str]:
+    totals = _totals(study)
+    left = Counter(map(_row, jobs))
+    active = Counter(_row(job) for job in jobs if running & set(job.outputs))
+    stale = Counter(_row(job) for job in jobs if job.stale)
+    seconds = dict.fromkeys(totals, 0.0)
+    for one in timed:
+        seconds[_row(one.job)] += one.seconds
+    estimated = {_row(one.job) for one in timed if not one.measured}
+    yield f"  {'rule':28}{'done':>8}{'left':>8}{'running':>9}{'stale':>8}{'hours left':>14}"
+    for row, total in totals.items():
+        hours = f"{'~' if row in estimated else ''}{seconds[row] / 3600:.2f}"
+        yield (
+            f"  {row:28}{total - left[row]:8d}{left[row]:8d}{active[row]:9d}{stale[row]:8d}"
+            f"{hours:>14}"
+        )
+    others = [job for job in jobs if _row(job) not in totals]
+    active_others = sum(bool(running & set(job.outputs)) for job in others)
+    stale_others = sum(job.stale for job in others)
+    yield (
+        f"  {'datasets, tables, ...':28}{'':8}{len(others):8d}{active_others:9d}{stale_others:8d}"
+    )
+
+
+def _progress(study: Study, jobs: Sequence[Job]) -> dict[str, _Progress]:
+    """Return how far each training left is that has begun, by its weights file."""
     found = {}
     for job in jobs:
         if job.rule != "train":
             continue
         folder = Path(job.outputs[0]).parent / ".resume"
-        kept = sorted(folder.glob("*.h5"), key=lambda path: path.stat().st_mtime)
-        if kept:
+        process = holder(folder / "lock") or ""
+        epochs = min(_finished_epochs(folder), study.recipe.epochs)
+        if process or epochs:
+            found[job.outputs[0]] = _Progress(epochs, process)
+    return found
+
+
+def _finished_epochs(folder: Path) -> int:
+    kept = sorted(folder.glob("*.h5"), key=lambda path: path.stat().st_mtime)
+    try:
+        return len(read_record(kept[-1], "checkpoint", ["loss"])["loss"]) if kept else 0
+    except DataError:
+        return 0
+
+
+def _training(study: Study, file: str, one: _Progress) -> str:
+    process = f" ({one.process})" if one.process else ""
+    return f"  {Path(file).parent}: epoch {one.epochs} of {study.recipe.epochs}{process}"
+
+
+def _locked() -> bool:
+    locks = _RECORDS / "locks"
+    return locks.is_dir() and any(locks.iterdir())
+
+
+def _started() -> set[str]:
+    """Return the files that a run which holds its lock has started to make, as it recorded them."""
+    if not _locked():
+        return set()
+    started = set()
+    for path in (_RECORDS / "incomplete").rglob("*"):
+        if path.is_file():
+            parts = path.relative_to(_RECORDS / "incomplete").parts
+            name = "".join(part.removeprefix("@") for part in parts)
             try:
-                found[job.outputs[0]] = len(read_record(kept[-1], "checkpoint", ["loss"])["loss"])
-            except DataError:
+                started.add(base64.urlsafe_b64decode(name).decode())
+            except ValueError:
                 continue
-    return {file: min(done, study.recipe.epochs) for file, done in found.items()}
+    return started
 
 
-def _needs(study: Study, jobs: Sequence[Job], expected: Estimate, at_once: int) -> Iterator[str]:
-    seconds = sum(expected.seconds.values())
-    records = sum(expected.records.values())
-    if expected.unknown:
-        missing = ", ".join(f"{count} of {rule}" for rule, count in expected.unknown.items())
-        yield f"time: no finished job to go by for {missing}; ask again when one has run"
-    if seconds:
+def _needs(
+    study: Study, jobs: Sequence[Job], timed: Sequence[TimedJob], records: int, at_once: int
+) -> Iterator[str]:
+    if timed:
+        total = sum(one.seconds for one in timed) / 3600
+        longest = max(one.seconds for one in timed) / 3600
         yield (
-            f"time: {seconds / 3600:.2f} hours one after the other, "
-            f"{seconds / 3600 / at_once:.2f} with {at_once} at once "
-            f"(from {records} finished jobs of this study)"
+            f"time: {total:.2f} hours one after the other, "
+            f"{hours_at_once(timed, at_once):.2f} with {at_once} at once; "
+            f"the longest job {longest:.2f} (from {records} finished jobs of this study)"
+        )
+    unknown = Counter(_row(one.job) for one in timed if not one.measured)
+    if unknown:
+        where = "one thread of a CPU" if study.device == "cpu" else "a GPU of 2017 (GTX 1080 Ti)"
+        missing = ", ".join(f"{count} of {row}" for row, count in unknown.items())
+        yield (
+            f"      unknown for {missing}: no such job has finished; ~ is an estimate, by "
+            f"arithmetic, for {where}"
         )
     free = shutil.disk_usage(".").free
     yield (
-        f"disk: {disk_needed(jobs, study.paths) / 1e6:.1f} MB more for trainings and evaluations; "
-        f"{free / 1e9:.0f} GB are free"
+        f"disk: about {_size(disk_needed(study, jobs))} more for datasets, trainings and "
+        f"evaluations; {_size(free)} are free"
     )
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

@@ -14,6 +14,7 @@ from noise_resistance.cli import (
     evaluation,
     external,
     inspection,
+    planning,
     reference,
     training,
     why,
@@ -30,7 +31,11 @@ __all__ = ["main"]
     type=FILE,
     help="File for all output, TensorFlow's too; errors also go to the terminal.",
 )
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option(
+    "--debug",
+    is_flag=True,
+    help="Show the traceback of an error, which a log has anyway; also after the command.",
+)
 @click.version_option(package_name="noise-resistance")
 def _commands(log: Path | None, debug: bool) -> None:
     """Train networks at several learning rates and measure their resistance to weight noise."""
@@ -44,6 +49,7 @@ for _module in (
     analysis,
     why,
     inspection,
+    planning,
     reference,
 ):
     for _name in _module.__all__:
@@ -52,7 +58,7 @@ for _module in (
 
 def main() -> None:
     """Run the command line; errors are one line and a non-zero exit status."""
-    arguments = sys.argv[1:]
+    arguments, debug = _without_debug(sys.argv[1:])
     log = _value_of("--log", arguments)
     terminal: TextIO = sys.stderr
     if log:
@@ -75,17 +81,22 @@ def main() -> None:
         _report("error: interrupted", terminal, log)
         sys.exit(130)
     except NoiseResistanceError as error:
-        if "--debug" in arguments:
-            traceback.print_exc()
+        _show_traceback(terminal, log, debug)
         _report(f"error: {error}", terminal, log)
         sys.exit(1)
     except Exception as error:
-        if log or "--debug" in arguments:
-            traceback.print_exc()
+        _show_traceback(terminal, log, debug)
         where = f"traceback in {log}" if log else "run again with --debug for the traceback"
         first_line = (str(error).strip().splitlines() or [""])[0]
         _report(f"error: unexpected {type(error).__name__}: {first_line} ({where})", terminal, log)
         sys.exit(1)
+
+
+def _without_debug(arguments: list[str]) -> tuple[list[str], bool]:
+    """Take --debug out, wherever it stands: a command alone would not know it."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options = [one for one in arguments[:end] if one != "--debug"]
+    return [*options, *arguments[end:]], len(options) < end
 
 
 def _value_of(option: str, arguments: list[str]) -> str | None:
@@ -109,6 +120,13 @@ def _redirect_output(log: Path) -> TextIO:
     os.dup2(descriptor, 2)
     os.close(descriptor)
     return terminal
+
+
+def _show_traceback(terminal: TextIO, log: str | None, debug: bool) -> None:
+    if log:
+        traceback.print_exc()
+    if debug:
+        traceback.print_exc(file=terminal)
 
 
 def _report(line: str, terminal: TextIO, log: str | None) -> None:

@@ -1,5 +1,6 @@
 """Writing files so that a reader sees a whole file or none."""
 
+import difflib
 import os
 import re
 import tempfile
@@ -9,7 +10,14 @@ from pathlib import Path
 
 from noise_resistance.errors import DataError
 
-__all__ = ["cannot_write", "check_writable", "give_name", "replace_atomically", "write_text"]
+__all__ = [
+    "cannot_write",
+    "check_writable",
+    "give_name",
+    "replace_atomically",
+    "what_is_there",
+    "write_text",
+]
 
 _PREFIX = ".tmp-"
 
@@ -85,6 +93,23 @@ def cannot_write(path: Path, error: Exception) -> DataError:
         f"{path}: cannot be written ({reason}); free disk space or make the folder "
         "writable, then run again"
     )
+
+
+def what_is_there(path: Path) -> str:
+    """Say which existing path is nearest to one that does not exist, and what is beside it.
+
+    Returns: such as ``did you mean 'config/demo.yaml'? (config has cpu.yaml, demo.yaml)``.
+    """
+    folder = next(parent for parent in path.absolute().parents if parent.is_dir())
+    names = sorted(one.name for one in folder.iterdir() if not one.name.startswith("."))
+    wrong = path.absolute().relative_to(folder).parts[0]
+    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    there = path
+    while not there.is_dir() and there != there.parent:
+        there = there.parent
+    beside = f"{there} has {shown or 'nothing'}"
+    nearest = difflib.get_close_matches(wrong, names, n=1)
+    return f"did you mean '{there / nearest[0]}'? ({beside})" if nearest else beside
 
 
 def _error_number(error: Exception) -> int | None:

@@ -12,7 +12,7 @@ from noise_resistance.study.architectures import depth_of
 from noise_resistance.study.configuration import Study
 from noise_resistance.study.layers import layers_of
 
-__all__ = ["Demand", "demand_of"]
+__all__ = ["Demand", "demand_of", "seconds_of"]
 
 # Seconds of one epoch of ResNet20 on 50,000 images of CIFAR10: what Keras's example states for a
 # GTX 1080 Ti, and what one thread of a server's CPU takes (docs/performance.md).
@@ -61,8 +61,7 @@ def demand_of(study: Study, step: str, dataset: str, model: str | None, attempt:
         model: its name, None where its depth is not known.
         attempt: 1, or more after a failure.
     """
-    depth = _UNKNOWN_DEPTH if model is None else depth_of(model)
-    seconds = _images(study, step, dataset) / _IMAGES * depth / _DEPTH * _seconds_of_epoch(study)
+    seconds = seconds_of(study, step, dataset, model)
     kind = "evaluate" if step == "evaluate_external" else step
     minutes = math.ceil(_START_MINUTES[kind] + _MARGIN * seconds / 60)
     longest = study.longest_job
@@ -76,6 +75,19 @@ def demand_of(study: Study, step: str, dataset: str, model: str | None, attempt:
         disk_mb=_DISK_MB[kind],
         submissions=math.ceil(minutes / study.longest_job),
     )
+
+
+def seconds_of(study: Study, step: str, dataset: str, model: str | None) -> float:
+    """Return how long a job computes by arithmetic, without margin or start.
+
+    Args:
+        study: the configuration.
+        step: as for `demand_of`, or ``baseline``.
+        dataset: its name in the catalogue.
+        model: its name, None where its depth is not known.
+    """
+    depth = _UNKNOWN_DEPTH if model is None else depth_of(model)
+    return _images(study, step, dataset) / _IMAGES * depth / _DEPTH * _seconds_of_epoch(study)
 
 
 def _bundled(study: Study, model: str | None) -> int:
@@ -102,6 +114,8 @@ def _images(study: Study, step: str, dataset: str) -> float:
         sampled = study.diagnostics.batches * study.recipe.batch_size
         # C needs single gradients, which use a machine badly; the rest is one pass over the set.
         return models * (10 * study.diagnostics.images + sampled + train)
+    if step == "baseline":
+        return _FORWARD * test
     evaluations = 1
     if step == "evaluate_external":
         evaluations = len(study.readings) * len(study.noise_levels)
