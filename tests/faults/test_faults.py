@@ -307,7 +307,7 @@ DOWNLOAD_FAULTS = {
     "a page": (["html!"], "HTML"),
     "cut and gone": (["cut:5000", "status:403!"], "403"),
     "other bytes": (["other:70000!"], "checksum"),
-    "too long": (["long!"], "the connection ended after"),
+    "too long": (["long!"], "1000 more expected"),
 }
 
 

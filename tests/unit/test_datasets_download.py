@@ -307,6 +307,29 @@ def test_a_killed_download_goes_on_where_it_was(server: Server, destination: Pat
     assert left_over(destination) == []
 
 
+@pytest.mark.parametrize("renamed", [False, True], ids=["before", "after"])
+def test_a_download_killed_around_its_renaming_is_not_made_again(
+    server: Server, destination: Path, monkeypatch: pytest.MonkeyPatch, renamed: bool
+) -> None:
+    """What has arrived is under the final name or where the next call finds it, never elsewhere."""
+    url, real = server.add("a", CONTENT), Path.replace
+
+    def killed(source: Path, target: Path) -> None:
+        if renamed:
+            real(source, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        download(url, MD5, destination, HASTY)
+    monkeypatch.undo()
+    assert destination.exists() == renamed
+    download(url, MD5, destination, HASTY)
+    assert destination.read_bytes() == CONTENT
+    assert len(server.requests) == 1
+    assert left_over(destination) == []
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

@@ -17,7 +17,7 @@ import xarray
 
 from noise_resistance.errors import DataError
 from noise_resistance.storage import kinds
-from noise_resistance.storage.files import replace_atomically, write_text
+from noise_resistance.storage.files import check_writable, replace_atomically, write_text
 from noise_resistance.storage.hdf5 import (
     Record,
     Variable,
@@ -120,6 +120,14 @@ def test_a_record_that_cannot_be_laid_out_leaves_no_file(tmp_path: Path) -> None
     with pytest.raises(ValueError, match="dimension draw has 4 entries, elsewhere 3"):
         write_record(tmp_path / "x.h5", "noise", variables, {})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_is_tried_by_writing_into_it_or_into_what_is_above_it(tmp_path: Path) -> None:
+    check_writable(tmp_path / "not" / "yet")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    with pytest.raises(DataError, match=r"file: cannot be written .Not a directory."):
+        check_writable(tmp_path / "file" / "results")
 
 
 def test_the_temporary_name_lies_beside_the_final_one_and_ends_like_it(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def download(
                 f"checksum '{checksum}': neither md5:, sha1: nor sha256: and its digits"
             )
         if destination.is_file() and _checksum_of(destination, checksum) == checksum:
+            shutil.rmtree(_folder_of(destination, checksum), ignore_errors=True)
             return
         local = _local_path(url)
         if local is None:
@@ -91,13 +92,17 @@ def _fetch(
     url: str, checksum: str, destination: Path, patience: Patience, terminal: TextIO | None
 ) -> None:
     """Download in a folder of its own; there the file waits until it is whole and named."""
-    folder = destination.parent / f".download-{checksum.replace(':', '-')}"
+    folder = _folder_of(destination, checksum)
     folder.mkdir(parents=True, exist_ok=True)
     downloader = ResumingDownloader(folder / "partial", checksum, patience, terminal)
     # Not through `pooch.retrieve`, which renames on the way: a kill between two renames would leave
     # a whole archive under a name that no later call knows.
     downloader(url, str(destination))
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder_of(destination: Path, checksum: str) -> Path:
+    return destination.parent / f".download-{checksum.replace(':', '-')}"
 
 
 def _copy(source: Path, checksum: str, destination: Path) -> None:

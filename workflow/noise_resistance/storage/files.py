@@ -71,7 +71,7 @@ def check_writable(folder: str | Path) -> None:
         DataError: nothing can be written there.
     """
     folder = Path(folder)
-    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    there = next(one for one in (folder, *folder.parents) if one.exists())
     try:
         with tempfile.TemporaryFile(dir=there, prefix=_PREFIX):
             pass
