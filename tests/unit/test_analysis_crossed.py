@@ -9,7 +9,6 @@ from scipy import stats
 from noise_resistance.analysis.crossed import (
     contrast,
     further_training,
-    probability_best,
     variance_parts,
 )
 from simulated_studies import SPREADS, Spread, bounded, skewed, unbounded
@@ -93,29 +92,7 @@ def test_a_variance_is_split_into_the_parts_it_was_made_of() -> None:
     assert alone.draws.mean() == pytest.approx(500, rel=0.05), "draws and what is left"
 
 
-@pytest.mark.parametrize("seeds", [1, 3, 10])
-def test_learning_rates_are_the_best_as_often_as_their_probability_says(seeds: int) -> None:
-    generator = np.random.default_rng(seeds)
-    spread = Spread(0 if seeds == 1 else 5, 20, 10)
-    truth = generator.normal(0, 10, (250, 6))
-    values = truth[..., None, None] + unbounded(generator, spread, (250, 6, seeds, 10))
-    said = np.stack([probability_best(one, simulations=1000) for one in values])
-    is_best = truth == truth.max(1, keepdims=True)
-    assert said.sum(1) == pytest.approx(1)
-    for low, high in ((0, 0.1), (0.1, 0.4), (0.4, 0.7), (0.7, 1.01)):
-        chosen = (said >= low) & (said < high)
-        error = np.sqrt((said * (1 - said))[chosen].sum()) / chosen.sum()
-        assert is_best[chosen].mean() == pytest.approx(said[chosen].mean(), abs=0.03 + 3 * error)
-
-
-def test_equal_learning_rates_share_the_probability() -> None:
-    values = np.random.default_rng(0).normal(0, 1, (1, 4, 30))
-    said = probability_best(np.concatenate([values, values + 1e-9, values - 5]))
-    assert said == pytest.approx([0.5, 0.5, 0], abs=0.05)
-
-
-def test_one_value_has_neither_interval_nor_probability() -> None:
+def test_one_value_has_no_interval() -> None:
     one = contrast(np.ones((1, 1, 1)), np.ones(1))
     assert float(one.value) == 1
     assert np.isnan(one.error)
-    assert np.isnan(probability_best(np.ones((2, 1, 1)))).all()

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from noise_resistance.analysis.cells import Cells
-from noise_resistance.analysis.crossed import probability_best
 from noise_resistance.analysis.flags import describe_left_out
 from noise_resistance.analysis.labels import MISSING
 from noise_resistance.analysis.listing import (
@@ -18,6 +17,7 @@ from noise_resistance.analysis.listing import (
     write_listing,
 )
 from noise_resistance.analysis.markup import Cell
+from noise_resistance.analysis.ranking import probability_best
 from noise_resistance.analysis.statistics import difference, estimate
 from noise_resistance.analysis.summary import read_summary
 from noise_resistance.study.numbers import format_number

@@ -103,7 +103,7 @@ def claims_of(cells: Cells) -> pd.DataFrame:
                     "high": result.high,
                     "verdict": result.verdict,
                     "comparisons": result.parts,
-                    "note": "; ".join(one for one in (note, said) if one),
+                    "note": f"{note}. {said}" if note and said else note or said,
                 }
             )
     return pd.DataFrame(rows)

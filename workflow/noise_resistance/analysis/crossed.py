@@ -20,11 +20,10 @@ __all__ = [
     "VarianceParts",
     "contrast",
     "further_training",
-    "probability_best",
+    "mean_squares",
     "variance_parts",
 ]
 
-_SIMULATIONS = 4000
 _SEEDS_WEIGH = 4  # chosen by simulation, see `docs/uncertainty.md`
 
 
@@ -73,7 +72,7 @@ def contrast(values: np.ndarray, weights: np.ndarray) -> Contrast:
     *_, seeds, draws = values.shape
     weights = np.asarray(weights, dtype=np.float64)
     value = values.mean((-2, -1)) @ weights
-    by_cell = _mean_squares(values)
+    by_cell = mean_squares(values)
     # Each is the variance of the contrast that the part would give by itself.
     of_cells = weights**2 * by_cell[0] / (seeds * draws)
     of_draws = _variance(np.einsum("...csd,c->...d", values, weights) / seeds, -1) / draws
@@ -104,8 +103,8 @@ def further_training(values: np.ndarray) -> Contrast:
     if seeds == 1:
         variance = 2 * _variance(values[..., 0, :], -1) / draws
         return Contrast(nothing, np.sqrt(variance), nothing + draws - 1.0)
-    mean_squares, remainder = _mean_squares(values)
-    of_seeds = (seeds + 1) * mean_squares / (seeds * draws)
+    by_seed, remainder = mean_squares(values)
+    of_seeds = (seeds + 1) * by_seed / (seeds * draws)
     of_draws = 2 * _variance(values.mean(-2), -1) / draws
     of_both = 2 * remainder / (seeds * draws)
     return _combined(nothing, of_seeds[..., np.newaxis], of_draws, of_both, values)
@@ -123,59 +122,13 @@ def variance_parts(values: np.ndarray) -> VarianceParts:
         return VarianceParts(hole, _variance(values[..., 0, :], -1) if draws > 1 else hole, hole)
     if draws == 1:
         return VarianceParts(_variance(values[..., 0], -1), hole, hole)
-    of_seeds, remainder = _mean_squares(values)
+    of_seeds, remainder = mean_squares(values)
     of_draws = seeds * _variance(values.mean(-2), -1)
     return VarianceParts(
         np.maximum(of_seeds - remainder, 0) / draws,
         np.maximum(of_draws - remainder, 0) / seeds,
         remainder,
     )
-
-
-def probability_best(
-    values: np.ndarray, seed: int = 0, simulations: int = _SIMULATIONS
-) -> np.ndarray:
-    """Return for each cell the probability that its mean is the highest.
-
-    The cells' true means are taken as a sample of a normal distribution whose spread the values
-    tell (empirical Bayes): without that the observed best would be trusted too much. The
-    probability is the share of simulated means in which the cell is the highest; the errors'
-    variances are simulated too, since few seeds know them badly. Seeds' variance is pooled over
-    the cells.
-
-    Args:
-        values: by (cell, seed, draw), complete. With one seed the means are those of these very
-            trainings over all draws; with one seed and one draw the result is NaN.
-        seed: of the simulation.
-        simulations: how many means are drawn.
-    """
-    cells, seeds, draws = values.shape
-    if seeds == 1 and draws == 1:
-        return np.full(cells, np.nan)
-    generator = np.random.default_rng(seed)
-    means = values.mean((1, 2))
-    of_seeds, of_draws = _error_covariances(values)
-    total = of_seeds + of_draws
-    centre = np.eye(cells) - 1 / cells
-    spread = centre @ means
-    # E[spread'spread] is (cells - 1) * prior variance + the errors' part.
-    prior = max((spread @ spread - np.trace(centre @ total)) / max(cells - 1, 1), 0.0)
-    prior = max(prior, 0.05 * np.trace(centre @ total) / max(cells - 1, 1), 1e-12)
-    count = simulations
-    scale_seeds = _inverse_chi_square(generator, cells * (seeds - 1), count)
-    scale_draws = _inverse_chi_square(generator, draws - 1, count)
-    covariances = scale_seeds[:, None, None] * of_seeds + scale_draws[:, None, None] * of_draws
-    # The mean over cells decides nothing, so the prior is wide there: 1e3 times as wide.
-    before = prior * centre + 1e3 * (prior + total.max()) / cells
-    gain = np.linalg.solve(before + covariances, before[np.newaxis]).swapaxes(-1, -2)
-    after = before - gain @ before
-    eigenvalues, vectors = np.linalg.eigh((after + after.swapaxes(-1, -2)) / 2)
-    roots = vectors * np.sqrt(np.maximum(eigenvalues, 0))[:, None, :]
-    centred = means - means.mean()
-    simulated = gain @ centred + np.einsum(
-        "nij,nj->ni", roots, generator.standard_normal((count, cells))
-    )
-    return np.bincount(simulated.argmax(1), minlength=cells) / count
 
 
 def _combined(
@@ -211,29 +164,7 @@ def _combined(
     return Contrast(value, np.sqrt(variance), np.maximum(freedom, 1.0))
 
 
-def _error_covariances(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the covariance of the cells' means by seeds, and by draws without the remainder."""
-    cells, seeds, draws = values.shape
-    nothing = np.zeros((cells, cells))
-    if draws == 1:
-        return np.eye(cells) * _variance(values[..., 0], -1).mean() / seeds, nothing
-    of_draws = np.atleast_2d(np.cov(values.mean(1))) / draws
-    if seeds == 1:
-        return nothing, of_draws
-    mean_squares, remainder = _mean_squares(values)
-    of_draws = of_draws - np.diag(remainder) / (seeds * draws)
-    eigenvalues, vectors = np.linalg.eigh(of_draws)
-    of_draws = (vectors * np.maximum(eigenvalues, 0)) @ vectors.T
-    of_seeds = np.maximum(mean_squares, remainder).mean() / (seeds * draws)
-    return np.eye(cells) * of_seeds, of_draws
-
-
-def _inverse_chi_square(generator: np.random.Generator, freedom: int, count: int) -> np.ndarray:
-    """Return samples of variance over its estimate."""
-    return freedom / generator.chisquare(freedom, count) if freedom > 0 else np.ones(count)
-
-
-def _mean_squares(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def mean_squares(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean squares of seeds and of the remainder; 0 where there are too few values."""
     *_, seeds, draws = values.shape
     by_seed, by_draw = values.mean(-1, keepdims=True), values.mean(-2, keepdims=True)
