@@ -135,7 +135,11 @@ def _captions(table: pd.DataFrame, outline: Outline) -> dict[str, str]:
             "A snapshot has the learning rate then in force: it is no training of that length, "
             "whose schedule would have run to its end.",
         }
-    return captions | {"layers-": "Accuracy lost when noise falls on one layer alone."}
+    return captions | {
+        "layers-": f"Accuracy lost when noise falls on one layer alone. {describe_run(outline)}.",
+        "external": "Models trained elsewhere: normalized accuracy against the noise level, one "
+        "line a model and noise scope, 95 % intervals over draws.",
+    }
 
 
 def _extremes(values: pd.DataFrame) -> str:
