@@ -10,7 +10,8 @@ import pytest
 from scipy import stats
 
 from noise_resistance.analysis.diagnostics import read_diagnostics, summarise_diagnostics
-from noise_resistance.analysis.external import summarise_external
+from noise_resistance.analysis.external import read_external, summarise_external
+from noise_resistance.analysis.figures import external as external_figure
 from noise_resistance.analysis.figures import layers as layers_figure
 from noise_resistance.analysis.figures import length, why
 from noise_resistance.analysis.gradient_noise import write as write_gradient_noise
@@ -370,9 +371,22 @@ def test_external_models_have_rows_like_the_study_s_own(tmp_path):
     attributes = {**PROVENANCE.attributes({**about, "noise_level": 0.1}), **measured}
     _noise(tmp_path / "theirs/noise/kernels/eta-0.1.h5", [0.4, 0.6], attributes)
     where = {"theirs": {"dataset": "digits", "folder": str(tmp_path / "theirs")}}
+    _noise(tmp_path / "theirs/noise/kernels/eta-0.2.h5", [0.2, 0.4])
     csv = tmp_path / "external.csv"
-    summarise_external(where, ["kernels"], [0.1], csv, tmp_path / "external.h5", PROVENANCE)
+    summarise_external(where, ["kernels"], [0.1, 0.2], csv, tmp_path / "external.h5", PROVENANCE)
     table = pd.read_csv(csv)
-    assert table["optimizer"].tolist() == ["external"] * 2
-    assert table["epochs"].tolist() == ["unknown"] * 2
-    np.testing.assert_allclose(table["normalized_accuracy"], [0.5, 0.75])
+    assert table["optimizer"].tolist() == ["external"] * 4
+    assert table["epochs"].tolist() == ["unknown"] * 4
+    np.testing.assert_allclose(table["normalized_accuracy"], [0.5, 0.75, 0.25, 0.5])
+    read = read_external(tmp_path / "external.h5")
+    figure = external_figure.figure_of(read, {"digits": "Digits"})
+    (axes,) = figure.axes
+    assert axes.get_title() == "Digits"
+    (line,) = axes.lines
+    np.testing.assert_allclose(line.get_xydata(), [[0, 1], [0.1, 0.625], [0.2, 0.375]])
+    band = axes.collections[0].get_paths()[0].vertices
+    half = stats.t.ppf(0.975, 1) * np.std([0.5, 0.75], ddof=1) / np.sqrt(2)
+    for limit in (0.625 - half, 0.625 + half):
+        assert np.isclose(band, [0.1, limit]).all(axis=1).any()
+    external_figure.draw(tmp_path / "external.h5", {}, tmp_path / "external")
+    assert (tmp_path / "external.png").stat().st_size > 10_000

@@ -1,5 +1,6 @@
 """Models that were trained elsewhere, against plain Keras and NumPy."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import h5py
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -177,6 +179,8 @@ def test_the_command_measures_a_file(tmp_path, made):
     command = [sys.executable, "-m", "noise_resistance", "evaluate", "--device", "cpu"]
     command += ["--weights", str(folder / "model.keras"), "--dataset", str(folder / "data.h5")]
     command += ["--eta", "0.2", "--draws", "3", "--scale", "128", "--folder", str(tmp_path)]
+    command += ["--scope", "all", "--sigma-of", "layer", "--variance-policy", "absolute"]
+    command += ["--noise-seed", "5", "--kind", "additive_max", "--figure"]
     for one, other in zip(MEAN, DEVIATION, strict=True):
         command += ["--mean", str(one), "--deviation", str(other)]
     done = subprocess.run(
@@ -187,5 +191,29 @@ def test_the_command_measures_a_file(tmp_path, made):
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "eta 0.2, kernels, mean of 3 draws: accuracy" in done.stdout
-    assert (tmp_path / "noise/kernels/eta-0.2.h5").is_file()
+    assert "eta 0.2, all, mean of 3 draws: accuracy" in done.stdout
+    with h5py.File(tmp_path / "noise/all/eta-0.2.h5") as file:
+        accuracies = file["accuracy"][()]
+        stated = json.loads(file.attrs["parameters"])
+    expected = {"sigma_of": "layer", "variance_policy": "absolute", "kind": "additive_max"}
+    assert expected.items() <= stated.items()
+    assert stated["seed"] == 5
+    rows = pd.read_csv(tmp_path / "external_models.csv")
+    np.testing.assert_array_equal(rows["accuracy"], accuracies)
+    assert rows["model"].tolist() == ["model"] * 3
+    for ending in ("png", "svg", "pdf"):
+        assert (tmp_path / f"external.{ending}").stat().st_size > 5_000
+
+
+def test_an_option_that_is_not_possible_is_refused_before_anything_is_read():
+    command = [sys.executable, "-m", "noise_resistance", "evaluate", "--weights", "none.keras"]
+    command += ["--dataset", "none", "--eta", "0.1", "--sigma-of", "layers"]
+    done = subprocess.run(
+        command,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "workflow")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "--sigma-of: 'layers' is not possible; did you mean 'layer'?" in done.stderr

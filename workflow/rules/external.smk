@@ -3,6 +3,7 @@
 
 localrules:
     summarise_external,
+    external_figure,
 
 
 rule evaluate_external:
@@ -67,3 +68,28 @@ rule summarise_external:
         " --csv {output.csv:q}"
         " --hdf5 {output.hdf5:q}"
         " --fingerprint {params.code}"
+
+
+rule external_figure:
+    input:
+        f"{paths.external_summary}.h5",
+    output:
+        multiext(
+            f"{paths.figures}/external",
+            png=".png",
+            svg=".svg",
+            pdf=".pdf",
+        ),
+    log:
+        f"{paths.logs}/external_figure.log",
+    conda:
+        CONDA_ENVIRONMENT
+    params:
+        titles=to_json({name: one.title for name, one in study.catalogue.items()}),
+        stem=lambda wildcards, output: output.png.removesuffix(".png"),
+        code=fingerprint("external_figure"),
+    shell:
+        "python -m noise_resistance --log {log:q} external-figure"
+        " --external {input:q}"
+        " --titles {params.titles:q}"
+        " --stem {params.stem:q}"

@@ -15,7 +15,7 @@ from noise_resistance.storage.hdf5 import Variable, write_record
 from noise_resistance.storage.provenance import Provenance
 from noise_resistance.study.numbers import format_number
 
-__all__ = ["COLUMNS", "summarise_external"]
+__all__ = ["COLUMNS", "read_external", "summarise_external"]
 
 # How such a model was trained is not known.
 COLUMNS = {
@@ -82,3 +82,9 @@ def summarise_external(
     write_record(hdf5, "external", variables, provenance.attributes({"models": list(models)}))
     with replace_atomically(csv) as temporary:
         table.to_csv(temporary, index=False)
+
+
+def read_external(path: Path) -> pd.DataFrame:
+    """Read what `summarise_external` wrote, as a table with the columns of `COLUMNS`."""
+    record = read_record(path, "external", list(COLUMNS))
+    return pd.DataFrame({name: record[name] for name in COLUMNS})

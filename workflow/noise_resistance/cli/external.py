@@ -14,11 +14,12 @@ from noise_resistance.cli.options import (
     fingerprint_option,
     places_option,
     prepare_evaluation,
+    stem_option,
     threads_option,
 )
 from noise_resistance.storage.provenance import Provenance
 
-__all__ = ["evaluate", "evaluate_external", "summarise_external"]
+__all__ = ["evaluate", "evaluate_external", "external_figure", "summarise_external"]
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -32,12 +33,23 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--scope", default="kernels", show_default=True, help="Noise scope.")
 @click.option("--draws", type=click.IntRange(1), default=25, show_default=True)
 @click.option("--kind", default="additive", show_default=True, help="Kind of noise.")
+@click.option(
+    "--sigma-of",
+    default="array",
+    show_default=True,
+    help="What sigma_w is taken over: array, layer.",
+)
+@click.option(
+    "--variance-policy", default="clip", show_default=True, help="What a negative variance becomes."
+)
+@click.option("--noise-seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--model", default="", help="Architecture of a file with weights alone: resnet20.")
 @click.option("--scale", type=float, default=255.0, show_default=True, help="Divides pixel values.")
 @click.option("--mean", type=float, multiple=True, help="Subtracted then; repeat for channels.")
 @click.option("--deviation", type=float, multiple=True, help="Divides then; repeat for channels.")
 @click.option("--input-size", type=int, nargs=2, help="Height and width to resize images to.")
 @click.option("--folder", type=_FOLDER, help="Folder to write; beside the weights by default.")
+@click.option("--figure", is_flag=True, help="Draw normalized accuracy against the noise level.")
 @device_option
 @threads_option
 def evaluate(
@@ -46,19 +58,22 @@ def evaluate(
     eta: tuple[float, ...],
     scope: str,
     folder: Path | None,
+    figure: bool,
     device: str,
     threads: int,
     **values: Any,
 ) -> None:
     """Measure any Keras classifier under weight noise."""
+    chosen = {name: values.pop(name) for name in ("kind", "sigma_of", "variance_policy")}
+    _check_names({"scope": scope, **chosen})
     provenance = prepare_evaluation(device, 1, threads, "none")
 
     from noise_resistance.evaluation.external import evaluate_external as run
     from noise_resistance.study.configuration import default_noise_settings
     from noise_resistance.study.external import ExternalModel
 
-    draws = values.pop("draws")
-    settings = replace(default_noise_settings(), draws=draws, kind=values.pop("kind"))
+    draws, seed = values.pop("draws"), values.pop("noise_seed")
+    settings = replace(default_noise_settings(), draws=draws, seed=seed, **chosen)
     stated = {"file": str(weights), "dataset": dataset, "architecture": values.pop("model")}
     preprocessing = {name: one for name, one in values.items() if one}
     entry = ExternalModel.from_mapping({**stated, **preprocessing})
@@ -67,7 +82,43 @@ def evaluate(
     for (name, level), accuracy in found.items():
         what = f"eta {level:g}, {name}, mean of {draws} draws" if name else "without noise"
         print(f"{what}: accuracy {100 * accuracy:.2f} %", flush=True)
+    _write_rows(weights, dataset, scope, eta, folder, figure, provenance)
     print(f"written to {folder}", flush=True)
+
+
+def _check_names(values: Mapping[str, str]) -> None:
+    from noise_resistance.errors import suggest
+    from noise_resistance.study.schema import schema
+
+    for name, value in values.items():
+        known = schema()["$defs"][name]["enum"]
+        if value not in known:
+            option = name.replace("_", "-")
+            raise click.UsageError(
+                f"--{option}: '{value}' is not possible; {suggest(value, known)}"
+            )
+
+
+def _write_rows(
+    weights: Path,
+    dataset: str,
+    scope: str,
+    eta: tuple[float, ...],
+    folder: Path,
+    figure: bool,
+    provenance: Provenance,
+) -> None:
+    """Write one row a draw beside the HDF5 files, and the figure of them."""
+    from noise_resistance.analysis.external import summarise_external as summarise
+    from noise_resistance.analysis.figures.external import draw
+
+    name = weights.name.partition(".")[0]
+    models = {name: {"dataset": Path(dataset).stem, "folder": str(folder)}}
+    rows = folder / "external_models"
+    hdf5 = rows.with_suffix(".h5")
+    summarise(models, [scope], sorted(set(eta)), rows.with_suffix(".csv"), hdf5, provenance)
+    if figure:
+        draw(hdf5, {}, folder / "external")
 
 
 @click.command()
@@ -130,6 +181,17 @@ def summarise_external(
     from noise_resistance.analysis.external import summarise_external as run
 
     run(models, scopes, levels, csv, hdf5, Provenance(fingerprint))
+
+
+@click.command()
+@click.option("--external", type=FILE, required=True, help="The study's external_models.h5.")
+@click.option("--titles", type=JSON, required=True, help="The datasets' titles, as JSON.")
+@stem_option
+def external_figure(external: Path, titles: Mapping[str, str], stem: Path) -> None:
+    """Draw normalized accuracy against the noise level of models trained elsewhere."""
+    from noise_resistance.analysis.figures.external import draw
+
+    draw(external, titles, stem)
 
 
 def _dataset_file(name: str) -> Path:

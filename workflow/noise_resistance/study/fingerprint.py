@@ -33,6 +33,7 @@ STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "summarise_lengths": ("analysis.lengths", ("lengths",)),
     "evaluate_external": ("evaluation.external", ("baseline", "noise")),
     "summarise_external": ("analysis.external", ("external",)),
+    "external_figure": ("analysis.figures.external", ()),
     "summarise_diagnostics": ("analysis.diagnostics", ("diagnostics_summary",)),
     "gradient_noise": ("analysis.gradient_noise", ()),
     "why_figure": ("analysis.figures.why", ()),

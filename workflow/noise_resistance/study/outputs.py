@@ -63,14 +63,15 @@ def why_stems(study: Study) -> list[str]:
     """Return the figures of why.
 
     ``length-<scope>`` where the study keeps snapshots, ``why-<scope>`` where it has diagnostics,
-    ``layers-<model>`` where it sweeps layers.
+    ``layers-<model>`` where it sweeps layers, ``external`` where it has models trained elsewhere.
     """
     scopes = _scopes(study)
     lengths = [f"length-{scope}" for scope in scopes] if study.snapshots else []
     reasons = [f"why-{scope}" for scope in scopes] if study.diagnostics.images else []
     models = list(dict.fromkeys(model for one in study.experiments for model in one.models))
     layers = [f"layers-{model}" for model in models] if study.layer_sweep.levels else []
-    return lengths + reasons + layers
+    external = ["external"] if study.external_models else []
+    return lengths + reasons + layers + external
 
 
 def _scopes(study: Study) -> list[str]:
