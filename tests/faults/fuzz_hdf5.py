@@ -116,6 +116,7 @@ def main(folder: Path, cases: int) -> None:
     for kind, path in places.items():
         write_good(kind, path)
         contents[kind] = path.read_bytes()
+    for kind, path in places.items():
         use(kind, path)
     seen = Counter[str]()
 
@@ -215,10 +216,12 @@ def write_malformed(path: Path, kind: str, content: bytes, generator: random.Ran
     for _ in range(generator.randint(0, 2)):
         what = generator.choice(["value", "value", "variable", "attribute", "no attribute"])
         if what == "value":
-            name = generator.choice(sorted(variables))
+            # What is a dimension of another cannot have dimensions of its own.
+            axes = {axis for one in variables.values() for axis in one.dimensions}
+            name = generator.choice(sorted(set(variables) - axes) or sorted(variables))
             value = np.asarray(generator.choice(WEIRD))
-            axes = tuple(f"{name}_{axis}" for axis in range(value.ndim))
-            variables[name] = Variable(axes, value, "weird")
+            dimensions = tuple(f"{name}_{axis}" for axis in range(value.ndim))
+            variables[name] = Variable(dimensions, value, "weird")
         elif what == "variable" and len(variables) > 1:
             del variables[generator.choice(sorted(variables))]
         elif what == "no attribute":
