@@ -295,7 +295,7 @@ def test_results_without_records_are_never_published_under_another_recipe(
 def test_trainings_on_two_versions_of_a_dataset_s_pixels_are_never_in_one_table(
     workspace: Workspace,
 ) -> None:
-    edit(workspace, READER, "_BRIGHTEST = 16", "_BRIGHTEST = 17")
+    edit(workspace, READER, "astype(np.uint16) * 255", "astype(np.uint16) * 254")
     run = workspace.snakemake(config=changed(learning_rates=[0.001, 0.002]))
     assert run.status == 1
     assert [line for line in run.errors if "its dataset digits held other images" in line]
