@@ -71,11 +71,12 @@ def measurements(folder: Path, seeds: int) -> Any:
     files = [path.stat().st_size for path in (folder / STUDY / "trainings").rglob("*.h5")]
     yield "files", "files", len(files)
     yield "size on disk", "MB", sum(files) / 1e6
-    outline = outline_of(configuration)
+    outline, specification, code = study_behind(configuration)
     yield "longest argument", "bytes", len(outline.encode())
     summary = f"{STUDY}/summary"
-    words = ["--outline", outline, "--csv", f"{summary}.csv", "--hdf5", f"{summary}.h5"]
-    yield from timed("summarise", command("summarise", *words, "--fingerprint", "0"), folder)
+    words = ["--outline", outline, "--specification", specification, "--fingerprint", code]
+    written = ["--csv", f"{summary}.csv", "--hdf5", f"{summary}.h5"]
+    yield from timed("summarise", command("summarise", *words, *written), folder)
     yield "summary.csv", "MB", (folder / f"{summary}.csv").stat().st_size / 1e6
     read = ["--outline", outline, "--summary", f"{summary}.h5"]
     table = ["--scope", "kernels", "--stem", f"{STUDY}/tables/table3-kernels"]
@@ -151,10 +152,14 @@ def make_files(folder: Path, configuration: Path) -> None:
         sys.exit("making the files failed; run made_up_files.py by hand to see why")
 
 
-def outline_of(configuration: Path) -> str:
+def study_behind(configuration: Path) -> tuple[str, str, str]:
+    """Return outline and specification as JSON, and the fingerprint of `summarise`."""
     from noise_resistance.study.configuration import load
+    from noise_resistance.study.fingerprint import fingerprint
 
-    return load(json.loads(configuration.read_text(encoding="utf-8"))).outline.to_json()
+    study = load(json.loads(configuration.read_text(encoding="utf-8")))
+    specification = json.dumps(study.specification("summarise").as_mapping(), sort_keys=True)
+    return study.outline.to_json(), specification, fingerprint("summarise")
 
 
 def write_csv(path: Path, rows: list[Row]) -> None:

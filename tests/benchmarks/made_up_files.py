@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from noise_resistance.storage import provenance
+from noise_resistance.storage.checksums import digest_of
 from noise_resistance.storage.hdf5 import Variable, write_record
 from noise_resistance.storage.provenance import Provenance
 from noise_resistance.study.arrays import ROLES, Array
@@ -58,13 +59,15 @@ def write_files(study: Study, part: int = 0, parts: int = 1) -> None:
             by_training[evaluation.training].append(evaluation)
     for training, evaluations in by_training.items():
         parameters = study.request(training).parameters()
-        attributes = Provenance(fingerprint("train")).attributes(parameters)
+        digest = digest_of({"dataset": training.dataset})
+        made_by = Provenance(fingerprint("train"), sources={"dataset_sha256": digest})
+        attributes = made_by.attributes(parameters)
         for template, kind in ((paths.weights, "weights"), (paths.optimizer, "optimizer")):
             write_record(paths.fill(template, training), kind, {"x": stand_in()}, attributes)
         history = history_of(study.recipe.epochs).variables()
         write_record(paths.fill(paths.history, training), "history", history, attributes)
         model = MadeUpModel(training, study.catalogue[training.dataset].classes)
-        about = {"model": training.model, "dataset": training.dataset}
+        about = {"model": training.model, "training": parameters}
         baseline.evaluate_baseline(
             model,
             study.noise.precision,
@@ -112,6 +115,16 @@ class MadeUpModel:
         self.predictions = self.generator.integers(0, classes, TEST_IMAGES).astype(np.int32)
         self.baseline = float(self.generator.uniform(0.85, 0.93))
         self.outcome = self.outcome_of(0.0)
+        self.digests = {
+            "weights_sha256": digest_of(
+                dict(zip("abcde", map(str, astuple(training)), strict=True))
+            ),
+            "training_fingerprint": fingerprint("train"),
+            "dataset_sha256": digest_of({"dataset": training.dataset}),
+        }
+
+    def attributes(self) -> dict[str, str]:
+        return self.digests
 
     def outcome_of(self, noise_level: float) -> SimpleNamespace:
         accuracy = self.baseline * np.exp(-4 * noise_level)
@@ -137,7 +150,7 @@ class MadeUpEvaluator:
         self.deviations = {array.name: np.float64(0.05) for array in self.arrays}
 
     def evaluate(self, noise_level: float, draw: int) -> SimpleNamespace:
-        return self.trained.outcome_of(noise_level)
+        return self.trained.outcome_of(noise_level) if noise_level else self.trained.outcome
 
     def evaluate_clean(self) -> SimpleNamespace:
         return self.trained.outcome

@@ -66,8 +66,10 @@ def write_fakes(study: Study, folder: Path) -> None:
     tables, figures = table_stems(study.outline), figure_stems(study.outline)
     stems = [f"{paths.tables}/{stem}.{end}" for stem in tables for end in TABLE_FORMATS]
     stems += [f"{paths.figures}/{stem}.{end}" for stem in figures for end in FIGURE_FORMATS]
-    for one in (paths.summary, paths.lengths):
-        stems += [f"{one}.csv", f"{one}.h5"]
+    stems += [f"{paths.summary}.csv", f"{paths.lengths}.csv", f"{paths.lengths}.h5"]
+    specification = study.specification("summarise").as_mapping()
+    made_from = {"outline": study.outline.to_json(), "specification": specification}
+    write(f"{paths.summary}.h5", "summary", "summarise", made_from)
     for path in (*stems, paths.report):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text("a file\n", encoding="utf-8")

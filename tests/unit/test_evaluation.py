@@ -1,6 +1,8 @@
 """Evaluation: every image counted once, every draw the one it claims to be."""
 
 import dataclasses
+import hashlib
+from dataclasses import replace
 
 import h5py
 import keras
@@ -14,11 +16,13 @@ from noise_resistance.evaluation.baseline import evaluate_baseline
 from noise_resistance.evaluation.engine import Evaluator, evaluate_weights
 from noise_resistance.evaluation.measure import ImageSet
 from noise_resistance.evaluation.noise import evaluate_noise
-from noise_resistance.evaluation.trained_model import TrainedModel
+from noise_resistance.evaluation.trained_model import TrainedModel, read_trained_model
 from noise_resistance.models.resnet import ResNet
+from noise_resistance.models.weights import write_weights
 from noise_resistance.noise.draws import standard_normal
 from noise_resistance.noise.scopes import SCOPES, arrays_in_scope
 from noise_resistance.noise.variances import VARIANCE_POLICIES
+from noise_resistance.storage.hdf5 import Variable, read_record, write_record
 from noise_resistance.storage.provenance import Provenance
 from noise_resistance.study.noise_settings import NoiseSettings
 
@@ -281,3 +285,84 @@ def test_what_another_model_cannot_do_is_refused(trained, model):
         Evaluator(general, "all", low)
     with pytest.raises(ConfigurationError, match="relu_nan_to_zero"):
         Evaluator(general, "all", old).evaluate(0.1, 0)
+
+
+def digest_by_hand(weights):
+    """SHA-256 over a line of name and checksum for each array, of little-endian values."""
+    lines = []
+    for name in sorted(weights):
+        array = weights[name].astype("<f4")
+        whole = hashlib.sha256(f"<f4{array.shape}".encode() + array.tobytes()).hexdigest()
+        lines.append(f"{name} {whole}\n")
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def test_baseline_and_noise_files_say_which_weights_they_measured(tmp_path, trained):
+    other = dict(trained.weights)
+    other["dense/bias"] = np.nextafter(other["dense/bias"], np.float32(1))
+    changed = TrainedModel(NETWORK, other, trained.test_set)
+    evaluate_baseline(trained, "float32", tmp_path / "baseline.h5", Provenance("f"), {})
+    evaluate_noise(trained, "all", 0.1, SETTINGS, tmp_path / "noise.h5", Provenance("g"), {})
+    evaluate_noise(changed, "all", 0.1, SETTINGS, tmp_path / "other.h5", Provenance("g"), {})
+    stated = {}
+    for name in ("baseline", "noise", "other"):
+        with h5py.File(tmp_path / f"{name}.h5") as file:
+            stated[name] = file.attrs["weights_sha256"]
+    assert stated["baseline"] == stated["noise"] == digest_by_hand(trained.weights)
+    assert stated["other"] == digest_by_hand(other) != stated["noise"]
+
+
+@pytest.fixture
+def files(tmp_path, model, images, labels, pixel_mean):
+    """Dataset, weights and history of a training, as the rules hand them over."""
+    variables = {}
+    for split in ("train", "test"):
+        axes = (f"{split}_image", "row", "column", "channel")
+        variables[f"{split}_images"] = Variable(axes, images, "images")
+        variables[f"{split}_labels"] = Variable(axes[:1], labels.astype(np.uint8), "labels")
+    about = {**Provenance("p").attributes({}), "classes": 5}
+    write_record(tmp_path / "data.h5", "dataset", variables, about)
+    weights = {one.path: one.numpy() for one in model.variables}
+    attributes = Provenance("t").attributes({"seed": 3})
+    write_weights(NETWORK, weights, tmp_path / "model.weights.h5", attributes)
+    mean = Variable(("row", "column", "channel"), pixel_mean, "mean")
+    write_record(tmp_path / "history.h5", "history", {"pixel_mean": mean}, attributes)
+    return tmp_path / "data.h5", tmp_path / "model.weights.h5", tmp_path / "history.h5"
+
+
+def test_a_model_says_from_which_training_and_dataset_it_is(files, model):
+    dataset, weights, history = files
+    read = read_trained_model(dataset, "resnet8", weights, history)
+    assert read.origin.training == {"seed": 3}
+    assert read.origin.training_fingerprint == "t"
+    assert read.attributes()["weights_sha256"] == digest_by_hand(
+        {one.path: one.numpy() for one in model.variables}
+    )
+    before = read.origin.dataset_sha256
+    record = read_record(dataset, "dataset")
+    images = record["train_images"].copy()
+    variables = {
+        name: Variable(
+            tuple(f"{name}_{axis}" for axis in range(values.ndim)), values.copy(), "again"
+        )
+        for name, values in record.variables.items()
+    }
+    about = {**Provenance("newer").attributes({}), "classes": 5}
+    write_record(dataset, "dataset", variables, about)
+    again = read_trained_model(dataset, "resnet8", weights, history).origin.dataset_sha256
+    images[0, 0, 0, 0] ^= 1
+    changed = {**variables, "train_images": replace(variables["train_images"], values=images)}
+    write_record(dataset, "dataset", changed, about)
+    other = read_trained_model(dataset, "resnet8", weights, history).origin.dataset_sha256
+    assert before == again != other
+
+
+@pytest.mark.parametrize("attributes", [({"seed": 4}, "t"), ({"seed": 3}, "u")])
+def test_weights_and_history_of_two_trainings_are_refused(files, pixel_mean, attributes):
+    dataset, weights, history = files
+    parameters, code = attributes
+    mean = Variable(("row", "column", "channel"), pixel_mean, "mean")
+    about = Provenance(code).attributes(parameters)
+    write_record(history, "history", {"pixel_mean": mean}, about)
+    with pytest.raises(DataError, match="of another training than"):
+        read_trained_model(dataset, "resnet8", weights, history)

@@ -1,5 +1,6 @@
 """A summary is of one study, measured by one code, or there is none."""
 
+import base64
 import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,6 +18,7 @@ from noise_resistance.analysis.summary import read_summary, summarise
 from noise_resistance.analysis.tables import write_table2, write_table3
 from noise_resistance.errors import DataError
 from noise_resistance.storage.hdf5 import Variable, read_record, write_record
+from noise_resistance.study.currency import check_unrecorded, is_current
 from noise_resistance.study.grid import Evaluation, Training
 from noise_resistance.study.specification import Specification
 from synthetic_study import (
@@ -24,6 +26,7 @@ from synthetic_study import (
     SyntheticStudy,
     attributes_of,
     outline_of,
+    specification_of,
     write_study,
 )
 
@@ -257,3 +260,159 @@ def test_tables_of_a_study_in_which_no_cell_is_complete_say_so(study: SyntheticS
         learning_rate.draw(study.outline, summary, "kernels", "digits", Path("figure1"))
         tradeoff.draw(study.outline, summary, "kernels", Path("figure4"))
         assert all(Path(f"{name}.md").exists() for name in TABLES)
+
+
+OTHER = "f" * 64
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "said"),
+    [
+        ("noise", {"parameters": {"noise_level": 0.4}}, "noise_level is 0.4 and must be 0.05"),
+        ("noise", {"parameters": {"scope": "all"}}, 'scope is "all" and must be "kernels"'),
+        ("noise", {"parameters": {"seed": 7}}, "seed is 7 and must be 0"),
+        ("noise", {"parameters": {"model": "resnet20"}}, 'model is "resnet20" and must be'),
+        ("noise", {"parameters": {"training": {"seed": 2}}}, "training.seed is 2 and must be 1"),
+        (
+            "noise",
+            {"parameters": {"training": {"learning_rate": 0.1}}},
+            "training.learning_rate is 0.1 and must be 0.0005",
+        ),
+        ("baseline", {"parameters": {"precision": "bfloat16"}}, 'precision is "bfloat16"'),
+        (
+            "baseline",
+            {"parameters": {"training": {"recipe": {"epochs": 1}}}},
+            "training.recipe.epochs is 1 and must be 7",
+        ),
+        ("history", {"parameters": {"recipe": {"epochs": 1}}}, "recipe.epochs is 1 and must be 7"),
+        ("history", {"parameters": {"dataset": {"version": "0"}}}, 'dataset.version is "0"'),
+        ("history", {"parameters": {"recipe": {"dropout": 0.5}}}, "recipe.dropout is there"),
+        ("history", {"fingerprint": "1" * 16}, "made by other code"),
+        ("baseline", {"fingerprint": "1" * 16}, "made by other code"),
+        ("noise", {"fingerprint": "1" * 16}, "made by other code"),
+        ("baseline", {"training_fingerprint": "1" * 16}, "weights that other code trained"),
+        ("noise", {"weights_sha256": OTHER}, "measured on other weights than"),
+        ("noise", {"weights_sha256": ""}, "does not say what it measured (weights_sha256)"),
+        ("noise", {"dataset_sha256": OTHER}, "its dataset digits held other images or labels"),
+        ("history", {"dataset_sha256": OTHER}, "its dataset digits held other images or labels"),
+        ("noise", {"values": {"accuracy": [0.1, np.nan, 0.1, 0.1]}}, "no fractions"),
+        ("noise", {"values": {"accuracy": [0.1, 1.5, 0.1, 0.1]}}, "no fractions"),
+        ("noise", {"values": {"accuracy": ["a", "b", "c", "d"]}}, "not numbers"),
+        ("noise", {"values": {"loss": [1.0, 1.0]}}, "'loss' has not one value a draw"),
+        ("noise", {"values": {"nonfinite": [0, 0, 0, -1]}}, "no counts"),
+        ("baseline", {"values": {"accuracy": np.nan}}, "no fractions"),
+        ("baseline", {"values": {"accuracy": -0.1}}, "no fractions"),
+        ("baseline", {"values": {"accuracy": [0.5, 0.6]}}, "not numbers along 0 axes"),
+        ("baseline", {"values": {"prediction": 3}}, "not numbers along 1 axes"),
+        ("history", {"values": {"loss": np.ones(3)}}, "holds 3 epochs, the study has 7"),
+        ("history", {"values": {"loss": np.full(7, np.nan)}}, "not all finite"),
+        ("history", {"values": {"loss": np.ones((7, 2))}}, "not numbers along 1 axes"),
+    ],
+)
+def test_a_file_that_is_not_the_study_s_is_refused_by_name(
+    study: SyntheticStudy, kind: str, change: dict[str, Any], said: str
+) -> None:
+    paths, outline = study.outline.paths, study.outline
+    of_kind = {"noise": paths.noise, "baseline": paths.baseline, "history": paths.history}
+    one = outline.evaluations[1] if kind == "noise" else outline.trainings[0]
+    path = study.file(of_kind[kind], one)
+    rewrite(path, kind, **change)
+    line = refusal(study, specification_of(outline))
+    name = str(path.relative_to(study.folder))
+    assert name in line
+    assert said in line
+    assert ("delete the folder " if kind == "history" else "delete ") in line
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "said"),
+    [
+        ("noise", {"parameters": {"noise_level": 0.4}}, "noise_level is 0.4"),
+        ("baseline", {"parameters": {"training": {"optimizer": "sgd"}}}, "training.optimizer"),
+        ("history", {"parameters": {"dataset": {"name": "cifar10"}}}, "dataset.name"),
+    ],
+)
+def test_without_a_specification_files_are_compared_with_their_places(
+    study: SyntheticStudy, kind: str, change: dict[str, Any], said: str
+) -> None:
+    paths = study.outline.paths
+    of_kind = {"noise": paths.noise, "baseline": paths.baseline, "history": paths.history}
+    one = study.outline.evaluations[1] if kind == "noise" else study.outline.trainings[1]
+    rewrite(study.file(of_kind[kind], one), kind, **change)
+    assert said in refusal(study)
+
+
+def test_noise_of_level_zero_that_is_not_the_baseline_stops_the_summary(
+    study: SyntheticStudy,
+) -> None:
+    zero = next(one for one in study.outline.evaluations if one.noise_level == 0)
+    path = study.file(study.outline.paths.noise, zero)
+    exact = study.baselines[zero.training]
+    rewrite(path, "noise", values={"accuracy": [exact, exact, np.nextafter(exact, 1), exact]})
+    line = refusal(study, specification_of(study.outline))
+    assert line.startswith(f"{path.relative_to(study.folder)}: with eta = 0 draw 2")
+    assert study.outline.paths.fill(study.outline.paths.baseline, zero.training) in line
+
+
+def test_a_summary_says_from_what_its_files_were_made(study: SyntheticStudy) -> None:
+    specification = specification_of(study.outline)
+    with contextlib.chdir(study.folder):
+        summarise(
+            study.outline, Path("s.csv"), Path("s.h5"), PROVENANCE, specification=specification
+        )
+        recorded = read_record(Path("s.h5"), "summary").parameters
+    assert recorded["specification"] == specification.as_mapping()
+
+
+def test_a_damaged_file_of_an_incomplete_study_is_no_hole(study: SyntheticStudy) -> None:
+    path = study.file(study.outline.paths.noise, study.outline.evaluations[1])
+    rewrite(path, "noise", values={"accuracy": np.full(4, np.nan)})
+    with contextlib.chdir(study.folder), pytest.raises(DataError, match="no fractions"):
+        summarise(study.outline, Path("s.csv"), Path("s.h5"), PROVENANCE, incomplete=True)
+
+
+def without_records(study: SyntheticStudy, **changes: Any) -> str:
+    """Check the finished summary as Snakemake's rules do where .snakemake is missing."""
+    parameters = {
+        "outline": study.outline.to_json(),
+        "specification": {**specification_of(study.outline).as_mapping(), **changes},
+    }
+    with contextlib.chdir(study.folder):
+        summary = Path(f"{study.outline.paths.summary}.h5")
+        specification = specification_of(study.outline)
+        summarise(study.outline, Path("s.csv"), summary, PROVENANCE, specification=specification)
+        try:
+            check_unrecorded(summary, "summary", PROVENANCE.fingerprint, parameters)
+        except DataError as error:
+            return str(error)
+    return ""
+
+
+def test_a_summary_without_snakemake_s_record_is_compared_with_the_study(
+    study: SyntheticStudy,
+) -> None:
+    assert without_records(study) == ""
+    recipe = {**specification_of(study.outline).recipe, "epochs": 3}
+    line = without_records(study, recipe=recipe)
+    assert "specification.recipe.epochs is 7 and must be 3" in line
+    assert "delete this file" in line
+    assert "\n" not in line
+
+
+def test_a_summary_that_snakemake_has_a_record_of_is_left_to_it(study: SyntheticStudy) -> None:
+    name = base64.urlsafe_b64encode(f"{study.outline.paths.summary}.h5".encode()).decode()
+    record = study.folder / ".snakemake/metadata" / name
+    record.parent.mkdir(parents=True)
+    record.write_text("{}", encoding="utf-8")
+    assert without_records(study, recipe={}) == ""
+
+
+@pytest.mark.parametrize("parameters", ["{", "[1]", '"x"', "", "null"])
+def test_parameters_that_are_no_mapping_are_refused_and_make_no_file_current(
+    tmp_path: Path, parameters: str
+) -> None:
+    path = tmp_path / "x.h5"
+    write_record(path, "noise", {}, {"parameters": parameters, "fingerprint": "f"})
+    assert not is_current(path, "noise", "f", {})
+    with pytest.raises(DataError, match="does not say from which parameters it is"):
+        assert read_record(path, "noise").parameters

@@ -412,6 +412,46 @@ def test_a_deleted_file_is_made_again_when_it_is_asked_for(
     assert jobs(run) - {"evaluations"} == (expected if name != "history.h5" else set())
 
 
+def without_records(workspace: Workspace) -> Workspace:
+    """Take Snakemake's records away, as copying `results/` alone does."""
+    shutil.rmtree(workspace.folder / ".snakemake")
+    return workspace
+
+
+def test_results_without_snakemake_s_records_run_nothing_where_they_are_the_study_s(
+    workspace: Workspace,
+) -> None:
+    assert rerun(without_records(workspace)) == set()
+
+
+def test_results_without_records_are_never_published_under_another_recipe(
+    workspace: Workspace,
+) -> None:
+    other = changed(training={"epochs": 2})
+    dry = without_records(workspace).snakemake("--dry-run", config=other)
+    assert dry.status == 1
+    assert [line for line in dry.errors if "specification.recipe.epochs is 1 and must be 2" in line]
+    assert "Nothing to be done" not in dry.output
+    # What the line asks for leads to the training, and that to the study's own results.
+    (workspace.folder / "results/stale/summary.h5").unlink()
+    run = workspace.snakemake(config=other)
+    assert run.status == 1
+    folder = "results/stale/trainings/digits/resnet8/adam/lr-0.001/seed-1"
+    assert [line for line in run.errors if f"delete the folder {folder} and" in line]
+    assert not (workspace.folder / "results/stale/summary.h5").exists()
+    shutil.rmtree(workspace.folder / folder)
+    assert rerun(workspace, other) >= training() | SUMMARIES | FROM_SUMMARY
+
+
+def test_trainings_on_two_versions_of_a_dataset_s_pixels_are_never_in_one_table(
+    workspace: Workspace,
+) -> None:
+    edit(workspace, READER, "astype(np.uint16) * 255", "astype(np.uint16) * 254")
+    run = workspace.snakemake(config=changed(learning_rates=[0.001, 0.002]))
+    assert run.status == 1
+    assert [line for line in run.errors if "its dataset digits held other images" in line]
+
+
 def test_switching_between_studies_that_share_a_dataset_runs_nothing(workspace: Workspace) -> None:
     """As between demo and paper: another name, grid, recipe and noise, the same data."""
     other = changed(

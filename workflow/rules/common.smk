@@ -83,9 +83,10 @@ def specification(summary):
 
 
 def summarised_from():
+    # The specification first: what differs there can be named.
     return {
-        "outline": OUTLINE,
         "specification": study.specification("summarise").as_mapping(),
+        "outline": OUTLINE,
     }
 
 
