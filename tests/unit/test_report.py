@@ -20,6 +20,7 @@ from noise_resistance.analysis.report.cautions import cautions
 from noise_resistance.analysis.report.content import figures, tables
 from noise_resistance.analysis.report.curves import training_panels
 from noise_resistance.analysis.report.explorer import explorer_data
+from noise_resistance.analysis.report.measured import diagnostics_table, external_table
 from noise_resistance.analysis.report.page import write_report
 from noise_resistance.analysis.report.sources import Sources
 from noise_resistance.storage.hdf5 import Variable, write_record
@@ -240,6 +241,78 @@ def test_a_training_is_at_chance_when_guessing_could_have_reached_it(
     # Of 100 images with ten classes, guessing has 10 right, 18 or more with a probability of 1 %.
     table = made_up_table(outline).assign(baseline_accuracy=right / 100, test_images=100)
     assert bool(len(trainings_at_chance(table, outline))) == flagged
+
+
+def described(outline: Outline, **columns: Any) -> pd.DataFrame:
+    """One row a training of the learning-rate experiment, then these columns."""
+    experiment = outline.experiment("learning_rate")
+    assert experiment is not None
+    trainings = [vars(one) for one in experiment.trainings(outline.seeds)]
+    return pd.DataFrame(trainings).assign(**columns)
+
+
+def with_frames(**frames: pd.DataFrame) -> Sources:
+    sources = Sources(Path("none"))
+    # Cached properties: what is put here is not read from a file.
+    sources.__dict__.update(frames)
+    return sources
+
+
+def test_captions_of_diagnostics_lengths_and_layers_state_their_numbers(
+    outline: Outline, shares: dict[tuple[str, float], float]
+) -> None:
+    table = table_with(outline, shares)
+    start = described(outline, epochs=0, dead_fraction=0.9)
+    ends = described(outline, epochs=7, dead_fraction=[0.125, 0.5])
+    short = described(outline, scope="all", epochs=3, final=0, settled=0)
+    whole = described(outline, scope="all", epochs=7, final=1, settled=[0, 1])
+    layers = pd.concat(
+        described(outline, layer=layer, noise_level=0.2, accuracy_lost=lost)
+        for layer, lost in {"conv2d": [0.1, 0.3], "dense": [0.01, 0.03]}.items()
+    )
+    sources = with_frames(
+        diagnostics=pd.concat([start, ends]),
+        lengths=pd.concat(
+            [
+                short.assign(average_normalized_accuracy=[0.5, 0.4]),
+                whole.assign(average_normalized_accuracy=[0.5, 0.75]),
+            ]
+        ),
+        layers=layers,
+    )
+    found = captions(table, outline, sources)
+    assert (
+        "Over 2 trainings, between 12.5 and 50.0 % of BatchNorm channels" in found["why-all"].text
+    )
+    length = found["length-all"].text
+    assert "+10.0 points after 3 epochs, -25.0 points after 7 epochs" in length
+    assert "1 of 2 trainings had settled" in length
+    layer = found["layers-resnet8"].text
+    assert "layer conv2d loses most, 20.0 points on average over 2 trainings" in layer
+    assert "dense least, 2.0" in layer
+
+
+def test_diagnostics_of_a_cell_are_those_of_its_trainings_ends() -> None:
+    outline = outline_of(models=1, rates=1, datasets=1, optimizers=1, seeds=2)
+    numbers = {"amplification_max": 2.0, "C": 3.0, "step_noise": 0.5, "bound": 0.25}
+    start = described(outline, epochs=0, dead_fraction=0.9, bound_holds=1, **numbers)
+    ends = described(outline, epochs=7, dead_fraction=[0.1, 0.3], bound_holds=[0, 1], **numbers)
+    table = diagnostics_table(pd.concat([start, ends]), outline)
+    cell = "ResNet8 on Digits, adam, 0.0005"
+    assert table.rows == ((cell, "20.0", "2", "3", "0.5", "0.25", "1 of 2"),)
+    assert "in 1 of 2 trainings" in table.caption
+
+
+def test_models_trained_elsewhere_are_shown_with_their_averages(outline: Outline) -> None:
+    rows = pd.DataFrame(
+        {"noise_level": level, "draw": draw, "normalized_accuracy": value}
+        for level, values in {0.0: [1, 1], 0.1: [0.8, 0.6], 0.2: [0.4, 0.6]}.items()
+        for draw, value in enumerate(values)
+    ).assign(dataset="digits", model="<theirs>", scope="all", baseline_accuracy=0.9, nonfinite=0)
+    table = external_table(rows, outline)
+    # Both draws average to 0.6 over the two noise levels.
+    average = "60.00 [60.0, 60.0]"
+    assert table.rows == (("&lt;theirs&gt;", "Digits", "all", "90.00", average, "–"),)
 
 
 def test_one_seed_chance_and_outputs_that_are_not_finite_are_said(outline: Outline) -> None:

@@ -11,7 +11,7 @@ from noise_resistance.analysis.measured import BY_DRAW, MeasuredFiles
 from noise_resistance.analysis.summary import COLUMNS as STUDY_COLUMNS
 from noise_resistance.errors import DataError
 from noise_resistance.storage.files import replace_atomically
-from noise_resistance.storage.hdf5 import Variable, write_record
+from noise_resistance.storage.hdf5 import Variable, read_record, write_record
 from noise_resistance.storage.provenance import Provenance
 from noise_resistance.study.numbers import format_number
 

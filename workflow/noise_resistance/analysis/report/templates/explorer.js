@@ -4,6 +4,7 @@
   const form = document.getElementById("choices");
   const plot = document.getElementById("plot");
   const reading = document.getElementById("reading");
+  const about = document.getElementById("about");
   const values = document.querySelector("#values tbody");
   const keys = ["dataset", "model", "optimizer", "scope"];
   const left = 56, right = 14, top = 12, bottom = 46;
@@ -138,7 +139,8 @@
         for (const event of ["mouseenter", "click"]) mark.addEventListener(event, () => { reading.textContent = words; });
       }
     }
-    plot.replaceChildren(svg, legend(curves, paper), note(paper), averages(curves));
+    plot.replaceChildren(svg, legend(curves, paper));
+    about.replaceChildren(note(paper), averages(curves));
     list(curves);
     reading.textContent = points.length ? "" : "No values: the jobs of this choice have not run.";
   }
