@@ -20,13 +20,13 @@ dev = PATH="$(CURDIR)/.venv-dev/bin:$$PATH" .venv-dev/bin
 # Packages of the caller's own must not shadow those of the environments.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help demo study dry-run plan test test-faults test-cluster test-report lint format bench bench-growth \
-	reference environment environment-dev environment-slurm lock clean
+.PHONY: help demo study dry-run plan test test-faults test-cluster test-report test-results lint format bench \
+	bench-growth reference environment environment-dev environment-slurm lock clean
 
 help: ## List the targets (the default)
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 	@echo
-	@echo "  HARDWARE=gpu    use an NVIDIA GPU (demo, study, dry-run, environment)"
+	@echo "  HARDWARE=gpu    use an NVIDIA GPU (demo, study, dry-run, plan, environment)"
 	@echo "  CORES=N         use N cores instead of all (demo, study, dry-run)"
 	@echo "  CONFIG=FILE     use FILE instead of config/config.yaml (study, dry-run, plan)"
 	@echo "  ARGS='...'      add arguments to the command (demo, study, dry-run, plan, test, bench, bench-growth)"
@@ -58,6 +58,9 @@ test-cluster: environment-dev environment-slurm ## Start a Slurm on this machine
 
 test-report: ## Open the demo's report in headless Chromium: errors, selectors, sizes, accessibility
 	tests/browser/run.sh results/demo/report.html $(ARGS)
+
+test-results: environment-dev ## Compare results/README.md with what the demo made
+	RESULTS=$(CURDIR)/results/demo $(dev)/pytest tests/results $(ARGS)
 
 lint: environment-dev ## Check style, types, the direction of imports and the workflow
 	$(dev)/ruff check .

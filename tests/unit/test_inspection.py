@@ -163,6 +163,14 @@ def test_a_table_with_holes_is_shown(tmp_path: Path) -> None:
     assert json.loads(show("--json", path).output)["arrays"][0]["values"] == [0.5, None]
 
 
+def test_long_texts_of_a_table_are_cut_for_people_and_whole_for_programs(tmp_path: Path) -> None:
+    path = tmp_path / "claims.csv"
+    statement = "The learning rate that is named is the most resistant of all " * 2
+    path.write_text(f"claim,statement\na,{statement}\nb,other\n", encoding="utf-8")
+    assert max(map(len, lines(path))) <= 100
+    assert json.loads(show("--json", path).output)["arrays"][1]["values"][0] == statement
+
+
 def test_a_benchmark_record_is_shown(tmp_path: Path) -> None:
     path = tmp_path / "seed-1.tsv"
     path.write_text("s\th:m:s\tmax_rss\n12.5\t0:00:12\t800.0\n", encoding="utf-8")

@@ -190,6 +190,30 @@ def test_what_resembles_no_finished_job_is_estimated_and_marked(
     assert noise.seconds == pytest.approx(25 * 35 * 10_000 / 50_000 / 3)
 
 
+def test_a_model_trained_elsewhere_is_timed_by_its_like_and_needs_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = Path(__file__).parents[2] / "config"
+    values = {}
+    for name in ("datasets", "config"):
+        values |= yaml.safe_load((config / f"{name}.yaml").read_text(encoding="utf-8"))
+    theirs = {"theirs": {"file": "model.keras", "dataset": "cifar10"}}
+    study = load({**values, "external_models": theirs})
+    outputs = ("external/theirs/baseline.h5", "external/theirs/noise/all/eta-0.1.h5")
+    one = Job("evaluate_external", {"external": "theirs"}, "", outputs)
+    (found,) = time_jobs(study, [one], Records(tmp_path), {})
+    assert not found.measured
+    # Twelve passes of 25 draws over 10,000 images, each a third of a step of the deepest network.
+    assert found.seconds == pytest.approx(35 * 110 / 20 * 12 * 25 * 10_000 / 50_000 / 3)
+    # A prediction of two bytes an image, and 25 draws of ten classes.
+    assert disk_needed(study, [one]) > 2 * 10_000 + 25 * 10 * 8
+    record = tmp_path / "evaluate_external/theirs.tsv"
+    record.parent.mkdir()
+    record.write_text("s\n77.0\n", encoding="utf-8")
+    assert time_jobs(study, [one], Records(tmp_path), {}) == [TimedJob(one, 77.0, True)]
+
+
 def test_hours_at_once_are_those_of_the_longest_chain_where_there_are_places_enough() -> None:
     def one(rule: str, seed: int, hours: float) -> TimedJob:
         wildcards = {"dataset": "digits", "model": "resnet8", "seed": str(seed)}

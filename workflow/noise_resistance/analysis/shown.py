@@ -16,7 +16,8 @@ __all__ = ["describe"]
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _TITLES = {".csv": "A table, one row a line.", ".tsv": "Time and memory of one job, by Snakemake."}
 _LARGEST_LISTED = 1000
-_MOST_NAMED = 6
+# Values that are named one by one: so many, and no longer together.
+_MOST_NAMED, _LONGEST = 6, 80
 # The array that says most of a file, by its kind.
 _MAIN = {"baseline": "accuracy", "noise": "accuracy", "history": "test_accuracy"}
 
@@ -108,4 +109,6 @@ def _column(name: str, values: pd.Series, description: str = "") -> ArrayDescrip
 def _names(values: pd.Series) -> str:
     names = [str(one) for one in values.dropna().unique()]
     shown = ", ".join(names[:_MOST_NAMED])
-    return f"{shown}, ... ({len(names)})" if len(names) > _MOST_NAMED else shown
+    if len(names) <= _MOST_NAMED and len(shown) <= _LONGEST:
+        return shown
+    return f"{len(names)} different texts"

@@ -14,6 +14,7 @@ __all__ = ["show"]
 
 _ROWS = 12
 _FILES = 60
+_LONGEST_TEXT = 40
 
 
 @click.command()
@@ -99,7 +100,11 @@ def _table(arrays: "Sequence[ArrayDescription]", most: int) -> Iterator[str]:
 
 
 def _cells(row: Sequence[Any]) -> tuple[str, ...]:
-    return tuple(f"{one:.6g}" if isinstance(one, float) else str(one) for one in row)
+    return tuple(f"{one:.6g}" if isinstance(one, float) else _short(str(one)) for one in row)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 3]}..."
 
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
