@@ -43,6 +43,20 @@ def test_rates_are_the_best_as_often_as_their_probability_says(
         assert is_best[chosen].mean() == pytest.approx(said[chosen].mean(), abs=0.03 + 3 * error)
 
 
+def test_a_fickle_rate_is_not_trusted_as_if_it_were_as_steady_as_the_others() -> None:
+    generator = np.random.default_rng(9)
+    truth = generator.normal(0, 10, (STUDIES, 6))
+    values = truth[..., None, None] + unbounded(generator, Spread(0, 5, 3), (STUDIES, 6, 3, 10))
+    values += generator.standard_normal((STUDIES, 6, 3, 1)) * UNEQUAL[:, None, None]
+    said = said_of(values)
+    is_best = truth == truth.max(1, keepdims=True)
+    # With one variance for all rates, 75 % of what is said of the last with 89 % are right, and
+    # the two steadiest are told to be the best in 41 studies.
+    last = said[:, 5] >= 0.7
+    assert is_best[last, 5].mean() >= said[last, 5].mean() - 0.08
+    assert (said[:, :2] >= 0.7).sum() >= 55
+
+
 @pytest.mark.parametrize("order", [UNEQUAL, UNEQUAL[::-1]])
 def test_of_means_that_fall_steadily_a_wrong_rate_is_seldom_nearly_certain(
     order: np.ndarray,
