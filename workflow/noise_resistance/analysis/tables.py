@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from noise_resistance.analysis.flags import at_chance, describe_holes, missing_files
+from noise_resistance.analysis.flags import AT_CHANCE, at_chance, describe_holes, missing_files
 from noise_resistance.analysis.labels import (
     MISSING,
     describe_run,
@@ -37,7 +37,6 @@ from noise_resistance.study.outline import Outline
 
 __all__ = ["write_table1", "write_table2", "write_table3"]
 
-_AT_CHANCE = "†"
 _COUNTS = ("classes", "height", "width", "channels", "train_images", "test_images")
 
 
@@ -284,7 +283,7 @@ def _wide(
         (Heading("Model Name"), *[Heading(format_number(rate)) for rate in rates] * len(groups)),
     )
     if values["at_chance"].any():
-        caption += f" {_AT_CHANCE}: a training of this cell ended at chance accuracy."
+        caption += f" {AT_CHANCE}: a training of this cell ended at chance accuracy."
     holes = values[values["missing"] != ""]
     if len(holes):
         files = holes["missing"].str.split(" ")
@@ -302,7 +301,7 @@ def _group_of_cells(values: list[Any], *, bold: bool) -> list[Cell]:
     ]
     best = max((number for number in comparable if not math.isnan(number)), default=math.nan)
     return [
-        Cell(text + _AT_CHANCE * bool(one.at_chance), _spread(one), bold=bold and number == best)
+        Cell(text + AT_CHANCE * bool(one.at_chance), _spread(one), bold=bold and number == best)
         for text, number, one in zip(shown, comparable, values, strict=True)
     ]
 
