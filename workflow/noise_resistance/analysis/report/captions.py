@@ -178,9 +178,14 @@ def _why(cells: Cells, diagnostics: pd.DataFrame | None) -> Caption:
         ).merge(ends, on=keys)
         if len(points):
             dead = points["dead_fraction"]
+            share = (
+                f"between {100 * dead.min():.1f} and {100 * dead.max():.1f} %"
+                if np.ptp(dead) > 0
+                else f"{100 * dead.max():.1f} %"
+            )
             said = (
-                f"Over {count(len(points), 'training')}, between {100 * dead.min():.1f} and "
-                f"{100 * dead.max():.1f} % of BatchNorm channels are dead at the end"
+                f"Over {count(len(points), 'training')}, {share} of BatchNorm channels are dead at "
+                "the end"
             )
             if len(points) > 3 and np.ptp(dead) > 0:
                 rank = stats.spearmanr(dead, points["average"]).statistic
@@ -189,7 +194,8 @@ def _why(cells: Cells, diagnostics: pd.DataFrame | None) -> Caption:
     return Caption(
         _sentences(
             "What explains resistance: average normalized accuracy against dead channels, "
-            f"gradient noise and amplification of every training, noise on {cells.scope}.",
+            "gradient noise, noise of updates and amplification of every training, noise on "
+            f"{cells.scope}.",
             said,
         ),
         "Scatter plots, one a quantity: fraction of dead channels, gradient noise, noise of the "
