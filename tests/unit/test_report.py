@@ -452,7 +452,7 @@ def test_training_curves_have_ticks_a_legend_and_the_loss_and_are_flagged(
     assert (down[0], down[-1]) == ((0, 0), (240, 100))
     assert {tick.label: tick.at for tick in loss.up}["0.1"] == pytest.approx(50 + 50 * np.log10(2))
     assert panel.caption.startswith(
-        "Test accuracy after the last epoch: 70.0 % at 0.00001, the lowest 50.0 % at 0.0005"
+        "Test accuracy after the last epoch: 80.0 % at 0.00001, the lowest 50.0 % at 0.0005"
     )
     assert panel.caption.endswith("At chance: 0.00075.")
 
