@@ -119,7 +119,10 @@ def test_the_answer_never_names_a_training_at_chance(
     table = table_with(outline, shares)
     assert "learning rate 0.00001 made the most" in answer(table, outline, None)[0]
     table.loc[table["learning_rate"] == LOWEST, "baseline_accuracy"] = 0.1
-    assert "0.00001" not in " ".join(answer(table, outline, None))
+    said = answer(table, outline, None)
+    assert "learning rate 0.00075 made the most resistant networks and 0.0005 the least" in said[0]
+    assert said[0].endswith("left out, not measured or at chance: 0.00001).")
+    assert "0.00001" not in said[1] + said[2]
     table["baseline_accuracy"] = 0.1
     nothing, *others = answer(table, outline, None)
     assert nothing.startswith("No two learning rates have been measured above chance")
@@ -135,6 +138,21 @@ def test_a_study_with_holes_compares_what_is_whole(
     extremes, scopes, _ = answer(table, outline, None)
     assert extremes.startswith("With noise on all, learning rate 0.0005")
     assert "no other scope has been measured yet" in scopes
+
+
+def test_a_rate_is_not_left_out_because_one_network_lacks_it(
+    shares: dict[tuple[str, float], float],
+) -> None:
+    outline = outline_of(models=2, rates=2, datasets=1, optimizers=1)
+    rates = (LOWEST, LOW, HIGH)
+    experiments = tuple(replace(one, learning_rates=rates) for one in outline.experiments)
+    outline = replace(outline, experiments=experiments)
+    table = table_with(outline, shares)
+    hole = (table["model"] == "resnet14") & (table["learning_rate"] == LOWEST)
+    table.loc[hole, ["accuracy", "normalized_accuracy"]] = np.nan
+    (extremes, *_) = answer(table, outline, None)
+    assert "learning rate 0.00001 made the most" in extremes
+    assert "1 of 2 networks, the others not measured or at chance" in extremes
 
 
 @pytest.mark.parametrize(
@@ -434,7 +452,7 @@ def test_training_curves_have_ticks_a_legend_and_the_loss_and_are_flagged(
     assert (down[0], down[-1]) == ((0, 0), (240, 100))
     assert {tick.label: tick.at for tick in loss.up}["0.1"] == pytest.approx(50 + 50 * np.log10(2))
     assert panel.caption.startswith(
-        "Test accuracy after the last epoch: 70.0 % at 0.00001, the lowest 50.0 % at 0.0005"
+        "Test accuracy after the last epoch: 80.0 % at 0.00001, the lowest 50.0 % at 0.0005"
     )
     assert panel.caption.endswith("At chance: 0.00075.")
 

@@ -12,6 +12,7 @@ from noise_resistance.analysis.flags import at_chance
 from noise_resistance.analysis.labels import count
 from noise_resistance.analysis.published import published
 from noise_resistance.analysis.statistics import CONFIDENCE
+from noise_resistance.study.grid import Experiment
 from noise_resistance.study.numbers import format_number
 from noise_resistance.study.optimizers import OPTIMIZERS
 from noise_resistance.study.outline import Outline
@@ -54,12 +55,14 @@ class _Grid:
         choices: learning rates, rising, or names of optimizers.
         values: by (choice, network, seed, draw).
         networks: how many there are, those left out included.
+        left_out: choices that no compared network has whole and above chance.
     """
 
     scope: str
     choices: tuple[float | str, ...]
     values: np.ndarray
     networks: int
+    left_out: tuple[float | str, ...]
 
     def difference(self, first: float | str, second: float | str) -> _Difference:
         networks = self.values.shape[1]
@@ -99,7 +102,7 @@ def answer(table: pd.DataFrame, outline: Outline, claims: pd.DataFrame | None) -
     grids = [
         grid
         for scope in experiment.scopes
-        if (grid := _grid(Cells(table, outline, scope), experiment.name, of_optimizer))
+        if (grid := _grid(Cells(table, outline, scope), experiment))
     ]
     noun = "optimizer" if of_optimizer else "learning rate"
     if not grids:
@@ -129,11 +132,12 @@ def _ends(grids: Sequence[_Grid]) -> tuple[float | str, float | str]:
     return choices[0], choices[-1]
 
 
-def _grid(cells: Cells, experiment: str, of_optimizer: bool) -> _Grid | None:
-    """Take the networks that share the most choices; one of them would be no comparison."""
+def _grid(cells: Cells, experiment: Experiment) -> _Grid | None:
+    """Take the networks that have the most choices in common; one choice is no comparison."""
+    of_optimizer = experiment.name == "optimizer"
     lost = at_chance(cells.table, cells.outline)
     networks: dict[tuple[object, ...], dict[float | str, Cell]] = {}
-    for cell in cells.of_experiment(experiment):
+    for cell in cells.of_experiment(experiment.name):
         dataset, model, optimizer, rate = cell
         network = (dataset, model, rate) if of_optimizer else (dataset, model, optimizer)
         usable = networks.setdefault(network, {})
@@ -146,12 +150,16 @@ def _grid(cells: Cells, experiment: str, of_optimizer: bool) -> _Grid | None:
     def rows(choices: frozenset[float | str]) -> list[dict[float | str, Cell]]:
         return [one for one in networks.values() if choices <= set(one)]
 
-    best = max(candidates, key=lambda one: len(rows(one)) * len(one))
+    best = max(candidates, key=lambda one: (len(one), len(rows(one))))
     chosen = rows(best)
     order = list(dict.fromkeys(choice for one in chosen for choice in one if choice in best))
     choices = order if of_optimizer else sorted(best)
     values = [[cells.average[row[choice]] for row in chosen] for choice in choices]
-    return _Grid(cells.scope, tuple(choices), np.asarray(values), len(networks))
+    everything: Sequence[float | str] = (
+        experiment.optimizers if of_optimizer else sorted(experiment.learning_rates)
+    )
+    left_out = tuple(one for one in everything if one not in best)
+    return _Grid(cells.scope, tuple(choices), np.asarray(values), len(networks), left_out)
 
 
 def _of_extremes(grid: _Grid, outline: Outline, noun: str) -> str:
@@ -160,12 +168,14 @@ def _of_extremes(grid: _Grid, outline: Outline, noun: str) -> str:
     measured = grid.values.shape[1]
     networks = count(measured, "network")
     if measured < grid.networks:
-        networks = f"the {measured} of {grid.networks} networks that can be compared"
+        networks = f"{measured} of {grid.networks} networks, the others not measured or at chance"
+    rest = ", ".join(_title(choice) for choice in grid.left_out)
     return (
         f"With noise on {grid.scope}, {noun} {_title(best)} made the most resistant networks and "
         f"{_title(worst)} the least: the first keep {one.size} of their accuracy, averaged over "
         f"the noise levels and {networks} ({_certainty(outline)}; both were picked by these "
-        "values, so the true difference is rather smaller)."
+        "values, so the true difference is rather smaller"
+        f"{f'; left out, not measured or at chance: {rest}' if rest else ''})."
     )
 
 

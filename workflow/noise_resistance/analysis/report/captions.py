@@ -179,9 +179,14 @@ def _why(cells: Cells, diagnostics: pd.DataFrame | None) -> Caption:
         ).merge(ends, on=keys)
         if len(points):
             dead = points["dead_fraction"]
+            share = (
+                f"between {100 * dead.min():.1f} and {100 * dead.max():.1f} %"
+                if np.ptp(dead) > 0
+                else f"{100 * dead.max():.1f} %"
+            )
             said = (
-                f"Over {count(len(points), 'training')}, between {100 * dead.min():.1f} and "
-                f"{100 * dead.max():.1f} % of BatchNorm channels are dead at the end"
+                f"Over {count(len(points), 'training')}, {share} of BatchNorm channels are dead at "
+                "the end"
             )
             groups = list(points[TRAINING_CELL].itertuples(index=False, name=None))
             averages = points["average"].to_numpy(np.float64)
