@@ -131,13 +131,11 @@ SNAPSHOT = f"{OF_WHY}/snapshots/epoch-1"
 STAGES_OF_WHY = [
     (f"{OF_WHY}/optimizer.h5", f"{OF_WHY}/diagnostics.h5", flip_a_bit),
     (f"{OF_WHY}/diagnostics.h5", "results/why/diagnostics.csv", truncate),
-    ("results/why/diagnostics.h5", "results/why/figures/why-all.png", flip_a_bit),
     ("results/why/lengths.h5", "results/why/figures/length-all.png", truncate),
     (LAYER, "results/why/layers.csv", flip_a_bit),
     ("results/why/layers.h5", "results/why/figures/layers-resnet8.png", truncate),
     (f"{SNAPSHOT}/model.weights.h5", f"{SNAPSHOT}/baseline.h5", truncate),
     (f"{SNAPSHOT}/history.h5", f"{SNAPSHOT}/noise/all/eta-0.1.h5", flip_a_bit),
-    (f"{SNAPSHOT}/optimizer.h5", f"{OF_WHY}/diagnostics.h5", truncate),
 ]
 
 

@@ -13,7 +13,7 @@ if str(PACKAGE_FOLDER) not in sys.path:
 
 from noise_resistance.errors import ConfigurationError, DataError
 from noise_resistance.storage.files import check_writable
-from noise_resistance.storage.resume import discard
+from noise_resistance.storage.resume import discard, resume_folder
 from noise_resistance.study.configuration import load
 from noise_resistance.study.currency import check_unrecorded, is_current
 from noise_resistance.study.demands import demand_of
@@ -276,8 +276,8 @@ def discard_states():
     # A training keeps its last state until it is in Snakemake's books: a Snakemake that dies before
     # leaves a marker, and the next one starts the finished training again.
     for job in workflow.dag.jobs:
-        if job.rule.name == "train" and os.path.exists(job.output.weights):
-            done = workflow.dag.noneedrun_finished(job)
+        if job.rule.name == "train" and resume_folder(job.output.weights).exists():
+            done = workflow.dag.noneedrun_finished(job) and os.path.exists(job.output.weights)
             if done and not workflow.async_run(workflow.persistence.incomplete(job)):
                 discard(job.output.weights)
 
