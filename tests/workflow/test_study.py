@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 import xarray
 import yaml
-from workspace import ROOT, TINY, Run, Workspace
+from described import assert_readme_describes
+from workspace import TINY, Run, Workspace
 
 TRAINING = "trainings/digits/resnet8/{optimizer}/lr-{rate}/seed-1"
 TRAININGS = {
@@ -24,7 +25,6 @@ TRAININGS = {
     TRAINING.format(optimizer="adam", rate="0.002"): ("kernels", "all"),
     TRAINING.format(optimizer="sgd", rate="0.001"): ("all",),
 }
-OF_CIFAR100 = {"train_coarse_labels", "test_coarse_labels", "coarse_class_name"}
 OF_A_SCOPE = ("table3", "uncertainty", "best_rate", "comparison")
 AGGREGATES = Counter(
     [
@@ -193,31 +193,7 @@ def test_the_summary_has_one_row_an_observation(results: Path) -> None:
 
 
 def test_results_readme_describes_every_array_and_attribute_and_no_other(results: Path) -> None:
-    text = (ROOT / "results/README.md").read_text(encoding="utf-8")
-    sections = {
-        title.split()[0]: body
-        for title, body in re.findall(r"(?ms)^### (.*?)\n(.*?)(?=^###? |\Z)", text)
-    }
-    common = described_names(sections["Attributes"])
-    arrays: dict[str, set[str]] = {}
-    for path in [*results.rglob("*.h5"), *results.parent.glob("datasets/*.h5")]:
-        with h5py.File(path) as file:
-            kind = file.attrs["kind"]
-            assert common <= {*file.attrs}, path
-            further = {*file.attrs} - common - {"Conventions"}
-            assert further <= set(re.findall(r"`(\w+)`", sections[kind])), (path, further)
-            if kind != "weights":
-                arrays.setdefault(kind, set()).update(
-                    name for name in file if "units" in file[name].attrs
-                )
-    for kind, found in arrays.items():
-        assert found == described_names(sections[kind]) - (OF_CIFAR100 - found), kind
-
-
-def described_names(section: str) -> set[str]:
-    """The names in the first column of a section's Markdown table."""
-    firsts = (line.split("|")[1] for line in section.splitlines() if line.startswith("|"))
-    return {name for first in firsts for name in re.findall(r"`(\w+)`", first)}
+    assert_readme_describes(results)
 
 
 def test_xarray_opens_every_file(results: Path) -> None:
