@@ -108,7 +108,7 @@ def check_unrecorded(
         raise DataError(
             f"{path}: made from other settings than the study's ({differs}), and Snakemake, which "
             "has no record of it in .snakemake, would not make it again; bring .snakemake back, or "
-            f"delete this file and {beside}, so that every file behind them is compared with the study"
+            f"delete this file and {beside}: then every file behind them is compared with the study"
         )
 
 
