@@ -382,7 +382,7 @@ def without_records(study: SyntheticStudy, **changes: Any) -> str:
         specification = specification_of(study.outline)
         summarise(study.outline, Path("s.csv"), summary, PROVENANCE, specification=specification)
         try:
-            check_unrecorded(summary, "summary", PROVENANCE.fingerprint, parameters)
+            check_unrecorded(summary, "summary", PROVENANCE.fingerprint, parameters, Path("s.csv"))
         except DataError as error:
             return str(error)
     return ""
@@ -395,7 +395,7 @@ def test_a_summary_without_snakemake_s_record_is_compared_with_the_study(
     recipe = {**specification_of(study.outline).recipe, "epochs": 3}
     line = without_records(study, recipe=recipe)
     assert "specification.recipe.epochs is 7 and must be 3" in line
-    assert "delete this file" in line
+    assert "delete this file and s.csv" in line
     assert "\n" not in line
 
 

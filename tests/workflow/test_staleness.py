@@ -434,6 +434,10 @@ def test_results_without_records_are_never_published_under_another_recipe(
     assert "Nothing to be done" not in dry.output
     # What the line asks for leads to the training, and that to the study's own results.
     (workspace.folder / "results/stale/summary.h5").unlink()
+    half = workspace.snakemake(config=other)
+    assert half.status == 1
+    assert [line for line in half.errors if "there without results/stale/summary.h5" in line]
+    (workspace.folder / "results/stale/summary.csv").unlink()
     run = workspace.snakemake(config=other)
     assert run.status == 1
     folder = "results/stale/trainings/digits/resnet8/adam/lr-0.001/seed-1"

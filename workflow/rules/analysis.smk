@@ -22,7 +22,13 @@ SUMMARY = f"{paths.summary}.h5"
 # summarised from this configuration by this code, or not.
 if workflow.is_main_process:
     try:
-        check_unrecorded(SUMMARY, "summary", fingerprint("summarise"), summarised_from())
+        check_unrecorded(
+            SUMMARY,
+            "summary",
+            fingerprint("summarise"),
+            summarised_from(),
+            beside=f"{paths.summary}.csv",
+        )
     except DataError as error:
         sys.exit(f"error: {error}")
 

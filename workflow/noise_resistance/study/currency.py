@@ -73,7 +73,11 @@ def difference(
 
 
 def check_unrecorded(
-    path: str | Path, kind: str, fingerprint: str, parameters: Mapping[str, Any]
+    path: str | Path,
+    kind: str,
+    fingerprint: str,
+    parameters: Mapping[str, Any],
+    beside: str | Path,
 ) -> None:
     """Refuse a finished file that Snakemake has no record of and that would be made otherwise now.
 
@@ -82,11 +86,19 @@ def check_unrecorded(
         kind: the kind it must be.
         fingerprint: of the step that makes it.
         parameters: what it must have been made from.
+        beside: what is made with it. While that is there, Snakemake does not miss the file.
 
     Raises:
-        DataError: it is there, without a record, and not current.
+        DataError: it is there, without a record, and not current; or it alone is missing.
     """
-    if not Path(path).exists() or _has_record(path):
+    if _has_record(path):
+        return
+    if not Path(path).exists():
+        if Path(beside).exists():
+            raise DataError(
+                f"{beside}: there without {path}, and Snakemake has no record of them in "
+                ".snakemake; delete it, so that both are made again"
+            )
         return
     record = read_attributes(path, kind)
     differs = difference(record.parameters, json.loads(json.dumps(dict(parameters))))
@@ -96,7 +108,7 @@ def check_unrecorded(
         raise DataError(
             f"{path}: made from other settings than the study's ({differs}), and Snakemake, which "
             "has no record of it in .snakemake, would not make it again; bring .snakemake back, or "
-            "delete this file, so that every file behind it is compared with the study"
+            f"delete this file and {beside}: then every file behind them is compared with the study"
         )
 
 
