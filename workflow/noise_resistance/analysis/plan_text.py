@@ -13,6 +13,7 @@ from noise_resistance.analysis.plan import Job, reasons
 from noise_resistance.errors import DataError
 from noise_resistance.storage.hdf5 import read_record
 from noise_resistance.storage.locks import holder
+from noise_resistance.storage.resume import lock_of, resume_folder
 from noise_resistance.study.configuration import Study
 from noise_resistance.study.paths import LAYER_SCOPE
 
@@ -118,11 +119,11 @@ def _progress(study: Study, jobs: Sequence[Job]) -> dict[str, _Progress]:
     for job in jobs:
         if job.rule != "train":
             continue
-        folder = Path(job.outputs[0]).parent / ".resume"
-        process = holder(folder / "lock") or ""
-        epochs = min(_finished_epochs(folder), study.recipe.epochs)
+        weights = job.outputs[0]
+        process = holder(lock_of(weights)) or ""
+        epochs = min(_finished_epochs(resume_folder(weights)), study.recipe.epochs)
         if process or epochs:
-            found[job.outputs[0]] = _Progress(epochs, process)
+            found[weights] = _Progress(epochs, process)
     return found
 
 
