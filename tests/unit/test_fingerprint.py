@@ -226,7 +226,7 @@ def test_a_data_file_that_a_module_names_counts(copy: Copy) -> None:
         ("evaluation/engine.py", {"evaluate_baseline", "evaluate_noise", "evaluate_external"}),
         ("evaluation/noise.py", {"evaluate_noise", "evaluate_external"}),
         ("evaluation/gradients.py", {"diagnose"}),
-        ("analysis/lengths.py", {"summarise_lengths", "length_table", "length_figure"}),
+        ("analysis/lengths.py", {"summarise_lengths", "length_table", "length_figure", "report"}),
         ("datasets/cifar.py", {"prepare_dataset"}),
         ("datasets/download.py", set()),
         ("analysis/tables.py", {"tables"}),
