@@ -117,7 +117,8 @@ def study(tmp_path_factory):
                 accuracies = [0.5] * 4 if one.noise_level == 0 else [0.1, 0.3] * 2
                 _noise(at / relative, accuracies, attributes_of(OUTLINE, one, "noise", epochs))
         for one in LayerSweep((0.2,), "kernels").evaluations(OUTLINE.trainings):
-            _noise(paths.fill(paths.noise, one), [0.2, 0.4], attributes_of(OUTLINE, one, "noise"))
+            draws = [0.2, 0.4] * 2
+            _noise(paths.fill(paths.noise, one), draws, attributes_of(OUTLINE, one, "noise"))
     return written
 
 
@@ -358,7 +359,7 @@ def test_layers_lose_what_the_files_say(study, tmp_path):
     assert len(table) == 10 * len(OUTLINE.trainings)
     assert (table["epochs"] == 7).all()
     np.testing.assert_allclose(table["accuracy_lost"], table["baseline_accuracy"] - 0.3)
-    np.testing.assert_allclose(table["accuracy_deviation"], np.std([0.2, 0.4], ddof=1))
+    np.testing.assert_allclose(table["accuracy_deviation"], np.std([0.2, 0.4] * 2, ddof=1))
     layers_figure.draw(OUTLINE, hdf5, "resnet8", tmp_path / "layers")
     assert (tmp_path / "layers.png").stat().st_size > 10_000
 
@@ -368,10 +369,10 @@ def test_external_models_have_rows_like_the_study_s_own(tmp_path):
     about = {"model": "external", "external": {"dataset": "digits", "scale": 255.0}}
     attributes = {**PROVENANCE.attributes(about), **measured}
     _baseline(tmp_path / "theirs/baseline.h5", 0.8, attributes)
-    attributes = {**PROVENANCE.attributes({**about, "noise_level": 0.1}), **measured}
-    _noise(tmp_path / "theirs/noise/kernels/eta-0.1.h5", [0.4, 0.6], attributes)
+    for level, accuracies in ((0.1, [0.4, 0.6]), (0.2, [0.2, 0.4])):
+        attributes = {**PROVENANCE.attributes({**about, "noise_level": level}), **measured}
+        _noise(tmp_path / f"theirs/noise/kernels/eta-{level}.h5", accuracies, attributes)
     where = {"theirs": {"dataset": "digits", "folder": str(tmp_path / "theirs")}}
-    _noise(tmp_path / "theirs/noise/kernels/eta-0.2.h5", [0.2, 0.4])
     csv = tmp_path / "external.csv"
     summarise_external(where, ["kernels"], [0.1, 0.2], csv, tmp_path / "external.h5", PROVENANCE)
     table = pd.read_csv(csv)
