@@ -74,7 +74,11 @@ def evaluate(
 
     draws, seed = values.pop("draws"), values.pop("noise_seed")
     settings = replace(default_noise_settings(), draws=draws, seed=seed, **chosen)
-    stated = {"file": str(weights), "dataset": dataset, "architecture": values.pop("model")}
+    stated = {
+        "file": str(weights),
+        "dataset": Path(dataset).stem,
+        "architecture": values.pop("model"),
+    }
     preprocessing = {name: one for name, one in values.items() if one}
     entry = ExternalModel.from_mapping({**stated, **preprocessing})
     folder = folder or weights.with_name(f"{weights.name.partition('.')[0]}-noise")

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from noise_resistance.errors import ConfigurationError, suggest
@@ -57,6 +57,11 @@ class DiagnosticsSettings:
     images: int
     batches: int
     before_decay: bool
+
+    @property
+    def sample(self) -> dict[str, int]:
+        """What every file of diagnostics states; the rest decides which states there are."""
+        return {"images": self.images, "batches": self.batches}
 
 
 @dataclass(frozen=True)
@@ -152,7 +157,7 @@ class Study:
                 for name, one in readings.items()
             },
             layer_scope=self.layer_sweep.scope if of_layers else "",
-            diagnostics=asdict(self.diagnostics) if "diagnose" in steps else {},
+            diagnostics=self.diagnostics.sample if "diagnose" in steps else {},
             code={step: fingerprint(step) for step in ("train", *steps)},
         )
 
