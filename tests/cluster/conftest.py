@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -24,6 +24,8 @@ PROFILE = ("--profile", "profiles/slurm", "--slurm-status-command", "squeue")
 
 class OnCluster:
     """Snakemake with the Slurm profile, in the background; Ctrl-C ends what hangs."""
+
+    started: ClassVar[list["OnCluster"]] = []
 
     def __init__(self, workspace: Workspace, config: Mapping[str, Any], *arguments: str) -> None:
         (workspace.folder / "test.yaml").write_text(yaml.safe_dump(dict(config)), encoding="utf-8")
@@ -43,6 +45,7 @@ class OnCluster:
                 start_new_session=True,
             )
         signal.signal(signal.SIGINT, before)
+        self.started.append(self)
 
     def interrupt(self) -> None:
         """Press Ctrl-C."""
@@ -72,6 +75,18 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneNodeSlurm]:
     running = OneNodeSlurm.start(tmp_path_factory.mktemp("slurm"))
     yield running
     running.stop()
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_on(slurm: OneNodeSlurm) -> Iterator[None]:
+    """End what a test that failed has left running."""
+    yield
+    running = [one.process for one in OnCluster.started if one.process.poll() is None]
+    for process in running:
+        process.kill()
+        process.wait()
+    if running:
+        slurm.cancel_all()
 
 
 @pytest.fixture

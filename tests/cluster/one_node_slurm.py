@@ -119,7 +119,9 @@ class OneNodeSlurm:
         _wait("requeueing", lambda: all(state != "RUNNING" for _, state, _ in self.jobs()))
         _control("nodename=" + host, "state=resume")
         for number in lost:
-            _control("jobid=" + number, "starttime=now")
+            # Not before Slurm has cleaned up after the lost job.
+            again = ("scontrol", "update", f"jobid={number}", "starttime=now")
+            _wait("a requeued job", lambda again=again: _succeeds(*again))
 
     def cancel(self, number: str) -> None:
         """Cancel a job."""
@@ -140,10 +142,14 @@ class OneNodeSlurm:
         """Return how many jobs there ever were."""
         return len(self.jobs("all"))
 
-    def stop(self) -> None:
-        """End everything, and take away what was written outside the folder."""
+    def cancel_all(self) -> None:
+        """Cancel all jobs that wait or run."""
         for number, _, _ in self.jobs():
             _output("scancel", number)
+
+    def stop(self) -> None:
+        """End everything, and take away what was written outside the folder."""
+        self.cancel_all()
         deadline = time.monotonic() + 20
         while self.jobs() and time.monotonic() < deadline:
             time.sleep(0.2)
@@ -236,6 +242,11 @@ def _wait(what: str, condition: Callable[[], bool], seconds: float = 30) -> None
 
 def _control(*changes: str) -> None:
     subprocess.run(["scontrol", "update", *changes], check=True, timeout=30)
+
+
+def _succeeds(*command: str) -> bool:
+    done = subprocess.run(command, capture_output=True, timeout=30, check=False)
+    return done.returncode == 0
 
 
 def _output(*command: str) -> str:

@@ -139,7 +139,7 @@ def test_a_training_that_fails_leaves_the_others_whole_and_the_tables_say_what_i
     (missing,) = table["missing"].dropna()
     assert missing.split(" ")[0].endswith("seed-1/baseline.h5")
     report = (workspace.folder / "results/partly/report.html").read_text("utf-8")
-    assert "This study is incomplete: 2 of its files are missing" in report
+    assert "This study is incomplete: 2 files missing" in report
 
 
 def test_cancelled_lost_late_and_headless_trainings_go_on_and_end_the_same(
