@@ -102,7 +102,7 @@ class OneNodeSlurm:
     def start_node(self) -> None:
         """Start the node's daemon, and wait until the node takes jobs."""
         _daemon("slurmd")
-        _wait("slurmd", lambda: _output("sinfo", "-hNo", "%t").split()[:1] in (["idle"], ["mix"]))
+        _wait("slurmd", _node_takes_jobs)
 
     def stop_node(self) -> None:
         """Kill the node's daemon; its jobs go on alone."""
@@ -115,9 +115,12 @@ class OneNodeSlurm:
         """
         lost = [number for number, state, _ in self.jobs() if state == "RUNNING"]
         host = _output("sinfo", "-hNo", "%N").split()[0]
-        _control("nodename=" + host, "state=down", "reason=test")
+        down = ("scontrol", "update", f"nodename={host}", "state=down", "reason=test")
+        subprocess.run(down, check=True, timeout=30)
         _wait("requeueing", lambda: all(state != "RUNNING" for _, state, _ in self.jobs()))
-        _control("nodename=" + host, "state=resume")
+        # Refused where the node's daemon has registered again already.
+        _output("scontrol", "update", f"nodename={host}", "state=resume")
+        _wait("the node", _node_takes_jobs)
         for number in lost:
             # Not before Slurm has cleaned up after the lost job.
             again = ("scontrol", "update", f"jobid={number}", "starttime=now")
@@ -240,8 +243,8 @@ def _wait(what: str, condition: Callable[[], bool], seconds: float = 30) -> None
         time.sleep(0.1)
 
 
-def _control(*changes: str) -> None:
-    subprocess.run(["scontrol", "update", *changes], check=True, timeout=30)
+def _node_takes_jobs() -> bool:
+    return _output("sinfo", "-hNo", "%t").split()[:1] in (["idle"], ["mix"])
 
 
 def _succeeds(*command: str) -> bool:
