@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from noise_resistance.analysis import statistics
+from noise_resistance.analysis.labels import rate_in_force
 
 BASELINE = 0.8
 WORKED = {0.0: (0.8, 0.8), 0.1: (0.8, 0.6), 0.2: (0.4, 0.2)}  # accuracies of two draws by level
@@ -163,3 +164,9 @@ def test_captions_are_told_what_an_interval_covers() -> None:
     assert statistics.describe_interval(3, 25) == "95 % interval over seeds and draws"
     assert statistics.describe_interval(3, 1) == "95 % interval over seeds"
     assert statistics.describe_interval(1, 1) == ""
+
+
+def test_a_rate_in_force_is_written_without_the_rounding_of_its_product() -> None:
+    assert 0.0001 * 0.001 != 1e-7
+    assert rate_in_force(0.0001 * 0.001) == "0.0000001"
+    assert rate_in_force(0.000625) == "0.000625"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from noise_resistance.analysis.diagnostics import read_diagnostics
-from noise_resistance.analysis.labels import MISSING
+from noise_resistance.analysis.labels import MISSING, rate_in_force
 from noise_resistance.analysis.listing import records, row_title, write_listing
 from noise_resistance.analysis.markup import Cell
 from noise_resistance.study.numbers import format_number
@@ -45,7 +45,7 @@ def write(outline: Outline, diagnostics: Path, stem: Path) -> None:
                 format_number(fixed["learning_rate"]),
                 *([str(fixed["seed"])] if several else []),
                 str(fixed["epochs"]),
-                format_number(fixed["learning_rate_now"]),
+                rate_in_force(fixed["learning_rate_now"]),
                 *(_short(fixed[name]) for name in ("C", "bound")),
                 *_measured(fixed),
                 *_measured(batch),

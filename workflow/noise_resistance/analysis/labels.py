@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from noise_resistance.errors import ConfigurationError, suggest
 from noise_resistance.study.grid import EXPERIMENTS, Experiment
+from noise_resistance.study.numbers import format_number
 from noise_resistance.study.optimizers import OPTIMIZERS
 from noise_resistance.study.outline import Outline
 
@@ -15,6 +16,7 @@ __all__ = [
     "describe_run",
     "experiment_named",
     "model_title",
+    "rate_in_force",
     "row_titles",
     "scope_of",
 ]
@@ -25,6 +27,11 @@ MISSING = "–"
 def model_title(model: str) -> str:
     """Return a model's name for people: ``resnet20`` is ResNet20, others keep their name."""
     return re.sub(r"^resnet(?=\d+$)", "ResNet", model)
+
+
+def rate_in_force(rate: float) -> str:
+    """Write a learning rate that a schedule has multiplied, without the product's rounding."""
+    return format_number(float(f"{rate:.6g}"))
 
 
 def row_titles(experiment: Experiment) -> dict[tuple[str, str], str]:

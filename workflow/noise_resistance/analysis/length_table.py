@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from noise_resistance.analysis.labels import describe_run
+from noise_resistance.analysis.labels import describe_run, rate_in_force
 from noise_resistance.analysis.lengths import cells_by_length
 from noise_resistance.analysis.listing import (
     ONE_SEED,
@@ -39,7 +39,7 @@ def write(outline: Outline, lengths: Path, scope: str, stem: Path) -> None:
             row_title(outline, row),
             format_number(row["learning_rate"]),
             str(row["epochs"]),
-            format_number(row["learning_rate_now"]),
+            rate_in_force(row["learning_rate_now"]),
             percent(row["baseline_accuracy"]),
             with_interval(row["value"], row["low"], row["high"]),
             f"{row['settled']} of {row['seeds']}",
