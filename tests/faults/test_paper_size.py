@@ -18,21 +18,36 @@ from noise_resistance.storage.hdf5 import Variable, write_record
 from noise_resistance.storage.provenance import Provenance
 from noise_resistance.study.configuration import Study, load
 from noise_resistance.study.fingerprint import fingerprint
-from noise_resistance.study.outputs import FIGURE_FORMATS, TABLE_FORMATS, figure_stems, table_stems
+from noise_resistance.study.outputs import (
+    FIGURE_FORMATS,
+    TABLE_FORMATS,
+    figure_stems,
+    table_stems,
+    why_stems,
+    why_table_stems,
+)
+from noise_resistance.study.request import TrainingRequest
+
+# The files of a training's state, by what they are.
+TRAINED = {"weights": "model.weights.h5", "history": "history.h5", "optimizer": "optimizer.h5"}
 
 
 def paper() -> Study:
     values: dict[str, Any] = {}
     for name in ("datasets.yaml", "config.yaml"):
         values |= yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8"))
-    # The trainings and evaluations are what grows; each training has one more job for diagnostics.
-    return load(values | {"diagnostics": {"images": 0, "before_decay": False}})
+    return load(values)
 
 
 def write_fakes(study: Study, folder: Path) -> None:
     """Write every file of a finished study, with the parameters and fingerprints of real ones."""
     paths = study.paths
     number = {"x": Variable((), np.float64(0.5), "a number")}
+
+    def diagnosed(request: TrainingRequest) -> dict[str, Any]:
+        values = {name: getattr(request, name) for name in ("model", "learning_rate", "seed")}
+        values["optimizer_definition"] = request.optimizer_definition
+        return values | {"recipe": study.recipe.as_mapping()} | study.diagnostics.sample
 
     def write(path: str, kind: str, step: str, parameters: dict[str, Any]) -> None:
         attributes = Provenance(fingerprint(step)).attributes(parameters)
@@ -46,10 +61,15 @@ def write_fakes(study: Study, folder: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(b"an archive")
     for training in study.trainings:
-        parameters = study.request(training).parameters()
-        write(paths.fill(paths.weights, training), "weights", "train", parameters)
-        write(paths.fill(paths.history, training), "history", "train", parameters)
-        write(paths.fill(paths.optimizer, training), "optimizer", "train", parameters)
+        request = study.request(training)
+        snapshots = [paths.snapshot.replace("{epoch}", str(epoch)) for epoch in study.kept_epochs]
+        for state in (paths.training, *snapshots):
+            for kind, name in TRAINED.items():
+                path = paths.fill(f"{state}/{name}", training)
+                write(path, kind, "train", request.parameters())
+        write(
+            paths.fill(paths.diagnostics, training), "diagnostics", "diagnose", diagnosed(request)
+        )
         of_model = {"model": training.model}
         precision = {"precision": study.noise.precision}
         path = paths.fill(paths.baseline, training)
@@ -63,10 +83,12 @@ def write_fakes(study: Study, folder: Path) -> None:
             **reading.settings.as_mapping(),
         }
         write(paths.fill(paths.noise, evaluation), "noise", "evaluate_noise", settings)
-    tables, figures = table_stems(study.outline), figure_stems(study.outline)
+    tables = table_stems(study.outline) + why_table_stems(study)
+    figures = figure_stems(study.outline) + why_stems(study)
     stems = [f"{paths.tables}/{stem}.{end}" for stem in tables for end in TABLE_FORMATS]
     stems += [f"{paths.figures}/{stem}.{end}" for stem in figures for end in FIGURE_FORMATS]
     stems += [f"{paths.summary}.csv", f"{paths.lengths}.csv", f"{paths.lengths}.h5"]
+    stems += [f"{paths.diagnostics_summary}.{end}" for end in ("csv", "h5")]
     specification = study.specification("summarise").as_mapping()
     made_from = {"outline": study.outline.to_json(), "specification": specification}
     write(f"{paths.summary}.h5", "summary", "summarise", made_from)
