@@ -60,6 +60,7 @@ ONE_TRAINING = replace(
 POINT, MODES, LAYERS = ("point",), ("point", "mode"), ("point", "batchnorm")
 DRAW = ("draw",)
 IMAGES = np.arange(4 * 2 * 2, dtype=np.uint8).reshape(4, 2, 2, 1)
+UPDATES = ("update_noise", "update_size")
 VARIABLES: dict[str, dict[str, Variable]] = {
     "noise": {
         "draw": Variable(DRAW, np.arange(3, dtype=np.int32), "index"),
@@ -73,17 +74,24 @@ VARIABLES: dict[str, dict[str, Variable]] = {
         "accuracy": Variable((), np.float64(0.5), "accuracy"),
         "prediction": Variable(("test_image",), np.zeros(9, np.int16), "class"),
     },
-    "history": {"loss": Variable(("epoch",), np.linspace(2, 1, OUTLINE.epochs), "loss")},
+    "history": {
+        "loss": Variable(("epoch",), np.linspace(2, 1, OUTLINE.epochs), "loss"),
+        "learning_rate": Variable(("epoch",), np.full(OUTLINE.epochs, 0.0005), "rate"),
+    },
     "diagnostics": {
         "channels": Variable(("batchnorm",), np.array([16, 32]), "channels"),
         "dead_channels": Variable(LAYERS, np.array([[0, 0], [1, 2]]), "dead"),
         "amplification_max": Variable(LAYERS, np.ones((2, 2)), "gain"),
-        "step_noise": Variable(MODES, np.ones((2, 2)), "noise"),
         "bound_holds": Variable(MODES, np.ones((2, 2), np.int8), "holds"),
         **{
-            name: Variable(POINT, np.array([0.0, 7.0]), name)
-            for name in ("epochs", "learning_rate", "C", "bound", "update_noise", "update_size")
+            name: Variable(MODES, np.ones((2, 2)), "noise")
+            for name in ("gradient_noise", "gradient_noise_error", "step_noise")
         },
+        **{
+            name: Variable(POINT, np.array([0.0, 7.0]), name)
+            for name in ("epochs", "learning_rate", "C", "C_error", "gradient_bound", "bound")
+        },
+        **{name: Variable(POINT, np.array([1.0, 2.0]), name) for name in UPDATES},
     },
     "dataset": {
         f"{split}_{name}": Variable(

@@ -132,7 +132,7 @@ def test_a_hostile_name_of_an_archive_is_refused_before_any_job(
     counts["hostile inputs refused"] += 1
 
 
-@pytest.mark.parametrize("file", ["$(touch hacked)", "a' ;\ntouch {hacked} '"])
+@pytest.mark.parametrize("file", ["$(touch hacked)", "a' ;\ntouch hacked '"])
 def test_a_hostile_file_name_of_a_foreign_model_is_read_and_no_command(
     workspace: Workspace, counts: Counter[str], file: str
 ) -> None:
@@ -147,6 +147,21 @@ def test_a_hostile_file_name_of_a_foreign_model_is_read_and_no_command(
     run = workspace.snakemake(target, config=config)
     assert len(run.errors) == 1, run.output[-2000:]
     (workspace.folder / path).unlink()
+    assert no_trace(workspace)
+    counts["hostile inputs refused"] += 1
+
+
+def test_a_file_name_of_a_foreign_model_with_braces_is_refused_before_any_job(
+    workspace: Workspace, counts: Counter[str]
+) -> None:
+    config = copy.deepcopy(STUDY)
+    file = "config/{hacked}.keras"
+    config["external_models"] = {"foreign": {"file": file, "dataset": "digits"}}
+    (workspace.folder / file).write_bytes(b"no model")
+    run = workspace.snakemake("--dry-run", config=config)
+    (workspace.folder / file).unlink()
+    assert len(run.errors) == 1, run.output[-2000:]
+    assert "external_models.foreign.file" in run.errors[0]
     assert no_trace(workspace)
     counts["hostile inputs refused"] += 1
 

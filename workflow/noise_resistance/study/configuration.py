@@ -323,6 +323,12 @@ def _check_names(study: Study) -> None:
                 f"configuration: external_models.{name}.dataset: unknown dataset "
                 f"'{external.dataset}'; {suggest(external.dataset, study.catalogue)}"
             )
+        if set("{}") & set(external.file):
+            # Snakemake would take what is in them for a wildcard.
+            raise ConfigurationError(
+                f"configuration: external_models.{name}.file: {external.file!r} has braces; "
+                "give the file another name"
+            )
         if external.architecture:
             _check_each(f"external_models.{name}.architecture", [external.architecture], depth_of)
     for index, experiment in enumerate(study.experiments):
