@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import filelock
@@ -55,7 +56,9 @@ def _take(path: Path) -> bool:
         lock.acquire()
     except filelock.Timeout:
         return False
-    path.with_suffix(".owner").write_text(f"process {os.getpid()} ({path.stem})\n")
+    # On a full disk it is taken by somebody without a name.
+    with suppress(OSError):
+        path.with_suffix(".owner").write_text(f"process {os.getpid()} ({path.stem})\n")
     _HELD.append(lock)
     return True
 

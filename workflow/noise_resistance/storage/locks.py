@@ -6,8 +6,10 @@ import re
 import struct
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
+from typing import BinaryIO
 
 from noise_resistance.errors import DataError
 from noise_resistance.storage.files import cannot_write
@@ -29,7 +31,7 @@ def hold(path: Path) -> Iterator[None]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+", encoding="utf-8")
+        file = path.open("a+b", buffering=0)
     except OSError as error:
         raise cannot_write(path, error) from error
     with file:
@@ -38,14 +40,15 @@ def hold(path: Path) -> Iterator[None]:
         except BlockingIOError:
             file.seek(0)
             raise DataError(
-                f"{path.parent}: {file.read() or 'another process'} is at this already; wait until "
+                f"{path.parent}: {_said(file)} is at this already; wait until "
                 "it ends, or end it, and run again"
             ) from None
         except OSError as error:
             print(f"{path}: no locks on this file system ({error.strerror})", flush=True)
         file.truncate(0)
-        file.write(f"process {os.getpid()} on {os.uname().nodename}")
-        file.flush()
+        # On a full disk the lock is nobody's by name, and still a lock.
+        with suppress(OSError):
+            file.write(f"process {os.getpid()} on {os.uname().nodename}".encode())
         yield
 
 
@@ -56,12 +59,16 @@ def holder(path: Path) -> str | None:
     """
     try:
         with path.open("rb") as file:
-            said = file.read(200).decode(errors="replace")
+            said = _said(file)
             inode = os.fstat(file.fileno()).st_ino
             held = _held_as_record(file.fileno()) or inode in _flocked_here()
     except OSError:
         return None
-    return (said or "another process") if held else None
+    return said if held else None
+
+
+def _said(file: BinaryIO | FileIO) -> str:
+    return file.read(200).decode(errors="replace") or "another process"
 
 
 def _held_as_record(descriptor: int) -> bool:
