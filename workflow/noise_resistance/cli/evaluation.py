@@ -118,7 +118,7 @@ def diagnose(
     **values: Any,
 ) -> None:
     """Measure dead channels, amplification and gradient noise of one training."""
-    provenance = prepare_evaluation(device, places, threads, fingerprint)
+    provenance = prepare_evaluation(device, places, threads, fingerprint, keras=True)
 
     from noise_resistance.evaluation.diagnostics import DiagnosedTraining
     from noise_resistance.evaluation.diagnostics import diagnose as run

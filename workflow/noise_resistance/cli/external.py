@@ -66,7 +66,7 @@ def evaluate(
     """Measure any Keras classifier under weight noise."""
     chosen = {name: values.pop(name) for name in ("kind", "sigma_of", "variance_policy")}
     _check_names({"scope": scope, **chosen})
-    provenance = prepare_evaluation(device, 1, threads, "none")
+    provenance = prepare_evaluation(device, 1, threads, "none", keras=True)
 
     from noise_resistance.evaluation.external import evaluate_external as run
     from noise_resistance.study.configuration import default_noise_settings
@@ -146,7 +146,7 @@ def evaluate_external(
     **files: Path,
 ) -> None:
     """Measure a model of the configuration that was trained elsewhere."""
-    provenance = prepare_evaluation(device, places, threads, fingerprint)
+    provenance = prepare_evaluation(device, places, threads, fingerprint, keras=True)
 
     from noise_resistance.evaluation.external import evaluate_external as run
     from noise_resistance.study.external import ExternalModel

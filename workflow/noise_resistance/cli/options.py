@@ -97,12 +97,14 @@ def trained_model_options(command: Any) -> Any:
     return command
 
 
-def prepare_evaluation(device: str, places: int, threads: int, fingerprint: str) -> "Provenance":
+def prepare_evaluation(
+    device: str, places: int, threads: int, fingerprint: str, keras: bool = False
+) -> "Provenance":
     """Choose the device of an evaluation, before TensorFlow is imported."""
     from noise_resistance.devices import prepare_device
     from noise_resistance.storage.provenance import Provenance
 
-    used = prepare_device(device, threads, keras=False, places=places)
+    used = prepare_device(device, threads, keras=keras, places=places)
     print(f"device: {used.description}", flush=True)
     return Provenance(fingerprint, used.description)
 
