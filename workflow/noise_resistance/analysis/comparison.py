@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from noise_resistance.analysis.cells import Cell, Cells, Values
 from noise_resistance.analysis.correlation import FEWEST_FOR_INTERVAL, rank_correlation
@@ -185,7 +185,7 @@ def _root_mean_square(differences: np.ndarray) -> dict[str, float]:
     if count < FEWEST_FOR_INTERVAL or mean == 0:
         return found
     error = squares.std(ddof=1) / np.sqrt(count) / mean / 2
-    factor = float(np.exp(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * error))
+    factor = float(np.exp(special.stdtrit(count - 1, (1 + CONFIDENCE) / 2) * error))
     return {**found, "rmse_low": found["rmse"] / factor, "rmse_high": found["rmse"] * factor}
 
 
@@ -198,7 +198,7 @@ def _compare(cells: Cells, row: dict[str, Any], values: Values) -> dict[str, Any
         return {**told, **hole, "agrees": "missing", "missing": _what_fills(cells, row, cell)}
     value, low, high = estimate(values[cell])
     further = further_training(values[cell])
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, further.freedom) * further.error)
+    half = float(special.stdtrit(further.freedom, (1 + CONFIDENCE) / 2) * further.error)
     limits = {"single_low": value - half, "single_high": value + half}
     numbers = {"value": value, "low": low, "high": high, "difference": value - row["value"]}
     agrees = "at chance" if cell in cells.at_chance else _agrees(row["value"], **limits)

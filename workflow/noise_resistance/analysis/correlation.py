@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
-from scipy import stats
+import pandas as pd
+from scipy import special
 
 from noise_resistance.analysis.statistics import CONFIDENCE
 
@@ -79,7 +80,7 @@ def _by_cell(
 
 def _unit_ranks(values: np.ndarray) -> np.ndarray:
     """Return ranks of mean 0 and length 1; what differs by rounding alone is tied."""
-    ranks = stats.rankdata(np.round(values, 12))
+    ranks = pd.Series(np.round(values, 12)).rank().to_numpy()
     ranks = ranks - ranks.mean()
     return np.asarray(ranks / max(np.linalg.norm(ranks), 1e-300))
 
@@ -91,7 +92,7 @@ def _limits(value: float, cells: int) -> tuple[float, float]:
     # Fisher's z finite where all ranks agree.
     largest = 1 - 6 / (cells**3 - cells)
     kept = float(np.clip(value, -largest, largest))
-    half = stats.norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt((1 + kept**2 / 2) / (cells - 3))
+    half = special.ndtri((1 + CONFIDENCE) / 2) * np.sqrt((1 + kept**2 / 2) / (cells - 3))
     low, high = np.tanh(np.arctanh(kept) + half * np.array([-1, 1]))
     return min(float(low), value), max(float(high), value)
 

@@ -13,7 +13,7 @@ Every function takes leading axes, so that many studies are computed at once.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 __all__ = [
     "Contrast",
@@ -40,7 +40,7 @@ class Contrast:
 
     def limits(self, confidence: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the lower and upper limit of the interval with this coverage."""
-        half = stats.t.ppf((1 + confidence) / 2, self.freedom) * self.error
+        half = special.stdtrit(self.freedom, (1 + confidence) / 2) * self.error
         return self.value - half, self.value + half
 
 

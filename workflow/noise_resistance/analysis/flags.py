@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from noise_resistance.analysis.labels import model_title
 from noise_resistance.analysis.statistics import CELL, TRAINING_CELL
@@ -44,7 +44,7 @@ def trainings_at_chance(table: pd.DataFrame, outline: Outline) -> pd.DataFrame:
     )
     images = trainings["test_images"]
     right = (trainings["baseline_accuracy"] * images).round()
-    probability = stats.binom.sf(right - 1, images, chance)
+    probability = special.bdtrc(right - 1, images, chance)
     return trainings[probability > _CHANCE_LEVEL]
 
 
