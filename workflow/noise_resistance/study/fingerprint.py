@@ -9,7 +9,8 @@ kind's schema version, which is in the hash.
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -64,11 +65,7 @@ def fingerprint(step: str) -> str:
     entry, kinds = STEPS[step]
     digest = hashlib.sha256()
     for module in sorted(modules_behind(entry)):
-        path = _path_of(module)
-        tree = _parse(path)
-        digest.update(f"{module}\n{_canonical(tree)}\n".encode())
-        for data in sorted(_data_files(path, tree)):
-            digest.update(f"{data.relative_to(_ROOT).as_posix()}\n".encode() + data.read_bytes())
+        digest.update(_read(module).content)
     for kind in kinds:
         digest.update(f"{kind}={kind_named(kind).schema_version}\n".encode())
     return digest.hexdigest()[:16]
@@ -87,7 +84,7 @@ def modules_behind(entry: str) -> set[str]:
         if module in found or module.partition(".")[0] in _CARRIERS:
             continue
         found.add(module)
-        waiting += _imports(module, _parse(_path_of(module)))
+        waiting += _read(module).imports
         waiting += [package for package in [module.rpartition(".")[0]] if package]
     return found
 
@@ -97,19 +94,38 @@ def _path_of(module: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
+@dataclass(frozen=True)
+class _Module:
+    """What of a module decides numbers, read once for all steps that have it behind them.
+
+    Attributes:
+        imports: the package's modules that it imports.
+        content: its code and its data files, as they enter a hash.
+    """
+
+    imports: tuple[str, ...]
+    content: bytes
+
+
 @cache
-def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+def _read(module: str) -> _Module:
+    path = _path_of(module)
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    nodes = [*ast.walk(tree)]
+    content = f"{module}\n{_canonical(tree)}\n".encode()
+    for data in sorted(_data_files(path, nodes)):
+        content += f"{data.relative_to(_ROOT).as_posix()}\n".encode() + data.read_bytes()
+    return _Module(tuple(_imports(module, nodes)), content)
 
 
-def _imports(module: str, tree: ast.Module) -> Iterator[str]:
+def _imports(module: str, nodes: Iterable[ast.AST]) -> Iterator[str]:
     # What a relative import starts from: a package itself, or the package a module is in.
     parents = [
         _PACKAGE,
         *module.split("."),
         *(["__init__"] if _path_of(module).name == "__init__.py" else []),
     ]
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -124,9 +140,9 @@ def _imports(module: str, tree: ast.Module) -> Iterator[str]:
                 yield inside
 
 
-def _data_files(path: Path, tree: ast.Module) -> Iterator[Path]:
+def _data_files(path: Path, nodes: Iterable[ast.AST]) -> Iterator[Path]:
     """Find the files below a module's folder that its string constants name."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value[1:]:
             name = node.value
             if len(name) < 100 and "\n" not in name and not name.startswith(("/", ".")):
