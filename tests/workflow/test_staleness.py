@@ -92,7 +92,10 @@ def measured(workspace: Workspace, config: dict[str, Any]) -> set[str]:
     assert run.status == 0, run.output[-5000:]
     planned = workspace.snakemake("--dry-run", config=config)
     assert planned.status == 0, planned.output[-5000:]
-    return (jobs(run) - {"evaluations"}) | jobs(planned)
+    ran, left = jobs(run) - {"evaluations"}, jobs(planned)
+    # Nothing that was measured is measured again.
+    assert not any(job.startswith(("prepare", "train", "evaluate")) for job in left), left
+    return ran | left
 
 
 def changed(**sections: Any) -> dict[str, Any]:
@@ -295,8 +298,6 @@ def test_a_change_of_the_configuration_runs_what_is_new(
     workspace: Workspace, config: dict[str, Any], expected: set[str]
 ) -> None:
     assert measured(workspace, config) == expected
-    # Nothing that was measured is measured again.
-    assert measured(workspace, config) == expected & (AGGREGATES | OF_ANOTHER_SCOPE)
 
 
 def test_a_rate_that_is_removed_and_added_back_trains_nothing(workspace: Workspace) -> None:
@@ -396,7 +397,6 @@ def test_a_stale_dataset_hides_nothing_that_is_missing(workspace: Workspace) -> 
 def test_another_version_of_a_dataset_retrains_what_was_trained_on_it(workspace: Workspace) -> None:
     other = {**STUDY, "datasets": {"digits": {"version": "another"}}}
     assert measured(workspace, other) == {"prepare_dataset digits"} | training() | AGGREGATES
-    assert measured(workspace, other) == AGGREGATES
 
 
 def test_what_nothing_is_missing_for_may_be_deleted(workspace: Workspace) -> None:
