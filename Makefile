@@ -17,6 +17,9 @@ LOCK := envs/$(if $(filter .venv-dev,$(VENV)),dev,$(HARDWARE)).lock
 snakemake = PATH="$(abspath $(VENV))/bin:$$PATH" $(VENV)/bin/snakemake --cores $(CORES) --resources gpu=1
 dev = PATH="$(CURDIR)/.venv-dev/bin:$$PATH" .venv-dev/bin
 
+# File by file in the order they are named: those that run Snakemake, which are long, first.
+parallel := -n 2 --dist loadfile --no-loadscope-reorder
+
 # Packages of the caller's own must not shadow those of the environments.
 unexport PYTHONPATH PYTHONHOME
 
@@ -48,10 +51,10 @@ plan: environment ## Say what is done, left and stale, and how long it takes; ch
 	PATH="$(abspath $(VENV))/bin:$$PATH" $(VENV)/bin/noise-resistance plan $(if $(CONFIG),--configfile $(CONFIG)) $(ARGS)
 
 test: environment-dev ## Run the tests
-	$(dev)/pytest tests/unit tests/workflow -n 2 --dist loadfile $(ARGS)
+	$(dev)/pytest tests/workflow tests/unit $(parallel) $(ARGS)
 
 test-faults: environment-dev ## Kill, damage and mislead real runs, and count what survives
-	$(dev)/pytest tests/faults -n 2 --dist loadfile $(ARGS)
+	$(dev)/pytest tests/faults $(parallel) $(ARGS)
 
 test-cluster: environment-dev environment-slurm ## Start a Slurm on this machine (Debian, as root) and run a study on it
 	$(dev)/pytest tests/cluster -x $(ARGS)

@@ -83,7 +83,7 @@ class Disturbed:
         while time.monotonic() < end and self.process.poll() is None:
             if condition():
                 return True
-            time.sleep(0.002)
+            time.sleep(0.01)
         return False
 
     def jobs_by_rule(self) -> Counter[str]:
