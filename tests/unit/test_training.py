@@ -200,10 +200,11 @@ def request(**changes):
     return TrainingRequest(**{**values, **changes})
 
 
-def run(folder, dataset, **changes):
+def run(folder, dataset, images="those of the dataset", **changes):
     folder.mkdir(exist_ok=True)
     weights, history = folder / "model.weights.h5", folder / "history.h5"
-    train(request(**changes), dataset, weights, history, Provenance("fingerprint"))
+    provenance = Provenance("fingerprint", sources={"dataset_sha256": images})
+    train(request(**changes), dataset, weights, history, provenance)
     return read_weights(weights, NETWORK.arrays()), read_record(history, "history")
 
 
@@ -295,8 +296,8 @@ def test_a_whole_checkpoint_that_does_not_fit_is_said_and_not_used(
     else:
         values[part] = np.append(values[part], 1).astype(values[part].dtype)
     variables = {name: Variable((f"of_{name}",), one, "values") for name, one in values.items()}
-    attributes = {"parameters": record.parameters, "fingerprint": "fingerprint"}
-    write_record(path, "checkpoint", variables, attributes)
+    kept = {name: record.attributes[name] for name in ("fingerprint", "dataset_sha256")}
+    write_record(path, "checkpoint", variables, {"parameters": record.parameters, **kept})
     weights, _ = run(tmp_path / "one", dataset)
     said = capsys.readouterr().out
     wanted = "has no moving" if part == "missing" else "does not fit"
@@ -323,6 +324,18 @@ def test_a_checkpoint_of_other_parameters_is_not_used(tmp_path, dataset, monkeyp
     changed, _ = run(tmp_path / "one", dataset, learning_rate=0.02)
     alone, _ = run(tmp_path / "two", dataset, learning_rate=0.02)
     assert all(np.array_equal(changed[name], alone[name]) for name in alone)
+
+
+def test_a_checkpoint_of_other_images_is_not_used(tmp_path, dataset, monkeypatch, capsys):
+    monkeypatch.setattr(train_module, "write_weights", _raise_killed)
+    with pytest.raises(Killed):
+        run(tmp_path / "one", dataset, images="others")
+    monkeypatch.undo()
+    capsys.readouterr()
+    run(tmp_path / "one", dataset)
+    said = capsys.readouterr().out
+    assert "learnt from other images or labels; starting anew" in said
+    assert "epoch 1/" in said
 
 
 def test_a_damaged_checkpoint_is_not_used(tmp_path, dataset, monkeypatch, capsys):

@@ -95,6 +95,10 @@ class CheckpointFolder:
         if record.parameters != json.loads(json.dumps(self._parameters)):
             print(f"resume: {path} was made with other parameters; starting anew", flush=True)
             return None
+        sources = self._provenance.sources
+        if {name: record.attributes.get(name) for name in sources} != dict(sources):
+            print(f"resume: {path} learnt from other images or labels; starting anew", flush=True)
+            return None
         if missing := {*State._fields, *HISTORY} - record.variables.keys():
             print(f"resume: {path} has no {min(missing)}; starting anew", flush=True)
             return None
