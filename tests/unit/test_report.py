@@ -558,7 +558,7 @@ def test_a_whole_page_says_what_its_files_record(study: SyntheticStudy) -> None:
 def test_a_table_is_shown_with_its_text_and_without_any_markup_in_it(tmp_path: Path) -> None:
     (tmp_path / "table2.md").write_text(
         "**Table II.** About <b>.\n\n| Name | Value |\n| :--- | ---: |\n"
-        "| a \\| b <script> | **1.0** \\[0, 2\\] |\n",
+        "| a \\| sgd\\_x <script> | **1.0** \\[0, 2\\] |\n",
         encoding="utf-8",
     )
     (table,) = tables(tmp_path, ["table2"])
@@ -566,4 +566,6 @@ def test_a_table_is_shown_with_its_text_and_without_any_markup_in_it(tmp_path: P
     assert table.caption == "<strong>Table II.</strong> About &lt;b&gt;."
     assert table.headings == ("Name", "Value")
     assert table.right == (False, True)
-    assert table.rows == (("a &#124; b &lt;script&gt;", "<strong>1.0</strong> &#91;0, 2&#93;"),)
+    assert table.rows == (
+        ("a &#124; sgd&#95;x &lt;script&gt;", "<strong>1.0</strong> &#91;0, 2&#93;"),
+    )

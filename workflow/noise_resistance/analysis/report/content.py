@@ -119,7 +119,7 @@ def _cells(line: str) -> list[str]:
 def _inline(text: str) -> str:
     """Turn the Markdown that our tables use, bold and escapes, into HTML."""
     escaped = html.escape(
-        re.sub(r"\\([^\w\s])", lambda one: f"&#{ord(one[1])};", text), quote=False
+        re.sub(r"\\([^a-zA-Z0-9\s])", lambda one: f"&#{ord(one[1])};", text), quote=False
     )
     entities = re.sub(r"&amp;#(\d+);", r"&#\1;", escaped)
     return re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", entities)
