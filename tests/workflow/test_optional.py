@@ -12,7 +12,7 @@ import pytest
 from described import assert_readme_describes
 from workspace import Run, Workspace
 
-SCOPES = ("live_kernels", "dead_kernels", "batchnorm", "trainable")
+SCOPES = ("live_kernels", "dead_kernels", "trainable")
 STUDY: dict[str, Any] = {
     "study": "optional",
     "device": "cpu",
@@ -88,7 +88,7 @@ def test_each_option_makes_its_files_and_each_job_runs_once(
     for scope in SCOPES:
         assert (results / f"external/theirs/noise/{scope}/eta-0.3.h5").is_file()
     tables = ["gradient_noise", *(f"length-{scope}" for scope in SCOPES)]
-    figures = ["external", "layers-resnet8", "length-batchnorm", "why-trainable"]
+    figures = ["external", "layers-resnet8", "length-dead_kernels", "why-trainable"]
     page = (results / "report.html").read_text(encoding="utf-8")
     for table in tables:
         assert (results / f"tables/{table}.tex").is_file()

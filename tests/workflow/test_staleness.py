@@ -308,15 +308,6 @@ def test_a_rate_that_is_removed_and_added_back_trains_nothing(workspace: Workspa
     assert measured(workspace, both) == AGGREGATES
 
 
-def test_a_dataset_deleted_to_save_disk_is_made_for_new_trainings_alone(
-    workspace: Workspace,
-) -> None:
-    (workspace.folder / "results/datasets/digits.h5").unlink()
-    assert rerun(workspace) == set()
-    expected = {"prepare_dataset digits"} | training(rate=0.002) | AGGREGATES
-    assert measured(workspace, changed(learning_rates=[0.001, 0.002])) == expected
-
-
 OLD = "results/stale/trainings/digits/resnet8/adam/lr-0.001/seed-1"
 DATASET = "results/datasets/digits.h5"
 BOTH_RATES = changed(learning_rates=[0.001, 0.002])
