@@ -27,7 +27,7 @@ STUDY: dict[str, Any] = {
             "learning_rates": [0.001, 0.002],
         }
     ],
-    "training": {"epochs": 12, "schedule": [[8, 0.1]], "horizontal_flip": False},
+    "training": {"epochs": 8, "schedule": [[6, 0.1]], "horizontal_flip": False},
     "noise": {"levels": [0.1, 0.4], "scopes": ["kernels", "all"], "draws": 3},
     "diagnostics": {"images": 0, "before_decay": False},
 }
