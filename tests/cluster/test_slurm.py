@@ -146,7 +146,7 @@ def test_cancelled_lost_late_and_headless_trainings_go_on_and_end_the_same(
     slurm: OneNodeSlurm, finished: tuple[Workspace, Run, int], tmp_path: Path
 ) -> None:
     # More than the limit of a minute, and no longer than needed.
-    config = long_study(epochs_within(100, finished[0]), longest_job=1)
+    config = long_study(epochs_within(80, finished[0]), longest_job=1)
     local = Workspace.make(tmp_path / "local")
     workspace = Workspace.make(tmp_path / "work")
     run = OnCluster(workspace, config, "trainings", *PROFILE, "--retries=6")
