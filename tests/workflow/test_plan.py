@@ -105,6 +105,13 @@ def test_the_demo_plans_no_download(planner: Workspace) -> None:
     assert run.planned["prepare_dataset"] == 2
 
 
+def test_tables_of_what_there_is_begin_nothing_that_is_missing(planner: Workspace) -> None:
+    planned = plan(planner, config={**TINY, "study": "nothing_yet", "incomplete": True})
+    assert {"summarise", "table2", "report"} <= planned.keys()
+    measuring = {"train", "evaluate_baseline", "evaluate_noise", "diagnose"}
+    assert not measuring & planned.keys(), planned
+
+
 def test_a_second_configuration_file_is_laid_over_the_first(planner: Workspace) -> None:
     (planner.folder / "more.yaml").write_text("seeds: [1, 2]\n", encoding="utf-8")
     (planner.folder / "tiny.yaml").write_text(yaml.safe_dump(TINY), encoding="utf-8")

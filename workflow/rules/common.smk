@@ -392,6 +392,9 @@ def measured_files():
 
 
 def why_files():
+    # They need all of the study: to ask for them would begin what is missing.
+    if study.incomplete:
+        return []
     diagnostics = [f"{paths.diagnostics_summary}.csv"] if study.diagnostics.images else []
     external = [f"{paths.external_summary}.csv"] if study.external_models else []
     layers = [f"{paths.layers}.csv"] if study.layer_sweep.levels else []
