@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,12 +158,23 @@ class OneNodeSlurm:
             time.sleep(0.2)
         for daemon in ("slurmd", "slurmctld", "munged"):
             _end(self.folder / f"{daemon}.pid", signal.SIGTERM)
+        _end_what_is_left()
         for name in ("slurm.conf", "gres.conf"):
             (ETC / name).unlink(missing_ok=True)
         lines = HOSTS.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [line for line in lines if MARK not in line]
         if kept != lines:
             HOSTS.write_text("".join(kept), encoding="utf-8")
+
+
+def _end_what_is_left() -> None:
+    """Kill processes of jobs that outlived them: those of a node that was lost are nobody's."""
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with suppress(OSError):
+            if b"SLURM_CLUSTER_NAME=test\0" in (entry / "environ").read_bytes():
+                os.kill(int(entry.name), signal.SIGKILL)
 
 
 def _install() -> None:
