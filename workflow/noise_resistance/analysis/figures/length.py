@@ -92,7 +92,8 @@ def figure_of(table: pd.DataFrame, outline: Outline, scope: str) -> Figure:
         style.key(_label(table, epochs), color=colour, marker=marker)
         for epochs, colour, marker in looks
     ]
-    title = "Finished epochs of one training, and the rate then in force over the initial one"
+    # In two lines: a figure of one panel is narrow.
+    title = "Finished epochs of one training, and\nthe rate then in force over the initial one"
     style.legend(figure, handles, title=title)
     return figure
 
