@@ -21,8 +21,11 @@ ETC = Path("/etc/slurm")
 HOSTS = Path("/etc/hosts")
 POLICY = Path("/usr/sbin/policy-rc.d")
 
+# Like no real cluster's: processes of its jobs are told by it.
+CLUSTER = "noise-resistance-tests"
+
 CONFIGURATION = """{mark}
-ClusterName=test
+ClusterName={cluster}
 SlurmctldHost={host}(127.0.0.1)
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 SlurmUser=root
@@ -83,7 +86,8 @@ class OneNodeSlurm:
             (folder / name).mkdir(parents=True)
         ETC.mkdir(exist_ok=True)
         configuration.write_text(
-            CONFIGURATION.format(mark=MARK, host=host, folder=folder, cpus=cpus), encoding="utf-8"
+            CONFIGURATION.format(mark=MARK, cluster=CLUSTER, host=host, folder=folder, cpus=cpus),
+            encoding="utf-8",
         )
         devices = []
         for index in range(2):
@@ -173,7 +177,7 @@ def _end_what_is_left() -> None:
         if not entry.name.isdigit():
             continue
         with suppress(OSError):
-            if b"SLURM_CLUSTER_NAME=test\0" in (entry / "environ").read_bytes():
+            if f"SLURM_CLUSTER_NAME={CLUSTER}\0".encode() in (entry / "environ").read_bytes():
                 os.kill(int(entry.name), signal.SIGKILL)
 
 

@@ -250,7 +250,7 @@ def test_a_file_that_cannot_be_written_whole_is_not_there_at_all(
     # Enough for the dataset, and for everything that Snakemake writes; not for the weights.
     run = limited(workspace, STUDY, 300_000)
     only_error(run, "cannot be written", "free disk space")
-    completes(workspace, finished)
+    completes(workspace, finished, "all")
     counts["faults injected"] += 1
     counts["reruns compared"] += 1
 
@@ -281,7 +281,7 @@ def test_a_full_disk_fails_in_one_line_and_the_study_goes_on_with_room(
     assert not [one for one in small_disk.rglob("*.h5") if one.name.startswith(".tmp-")]
     (small_disk / "ballast").unlink()
     subprocess.run(["mount", "-o", "remount,size=50m", str(small_disk)], check=True)
-    completes(workspace, finished)
+    completes(workspace, finished, "all")
     counts["faults injected"] += 1
     counts["reruns compared"] += 1
 

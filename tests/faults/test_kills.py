@@ -16,8 +16,6 @@ from workspace import Run, Workspace
 
 KILLS = 26
 SEED = 20220515
-
-
 EPOCHS = STUDY["training"]["epochs"]
 
 

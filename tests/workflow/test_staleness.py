@@ -280,7 +280,7 @@ def test_a_module_that_is_imported_late_through_another_runs_what_reaches_it(
 NEW_PLACES = [("kernels", 0.2), ("all", 0.1), ("all", 0.2)]
 
 
-# A learning rate more is in several of the tests below.
+# For one more learning rate see the next test.
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
@@ -305,10 +305,19 @@ def test_a_change_of_the_configuration_runs_what_is_new(
 
 def test_a_rate_that_is_removed_and_added_back_trains_nothing(workspace: Workspace) -> None:
     both = changed(learning_rates=[0.001, 0.002])
-    measured(workspace, both)
+    assert measured(workspace, both) == training(rate=0.002) | AGGREGATES
     # The tables are still those of the study without it.
     assert measured(workspace, STUDY) == set()
     assert measured(workspace, both) == AGGREGATES
+
+
+def test_a_dataset_deleted_to_save_disk_is_made_for_new_trainings_alone(
+    workspace: Workspace,
+) -> None:
+    (workspace.folder / "results/datasets/digits.h5").unlink()
+    assert rerun(workspace) == set()
+    expected = {"prepare_dataset digits"} | training(rate=0.002) | AGGREGATES
+    assert measured(workspace, changed(learning_rates=[0.001, 0.002])) == expected
 
 
 OLD = "results/stale/trainings/digits/resnet8/adam/lr-0.001/seed-1"

@@ -12,7 +12,7 @@ from noise_resistance.leases import lease_gpu
 __all__ = ["Device", "prepare_device"]
 
 # Keras imports these where they are installed and does without where they are not. Nothing here
-# uses what it needs them for, and they are half of what a job waits for before it starts.
+# uses what it needs them for, and they are a third of the time that importing both takes.
 _UNUSED_BY_TENSORFLOW = ("matplotlib", "pandas", "sklearn")
 
 
