@@ -82,9 +82,16 @@ remove_environment() {
     rm -rf "$venv.removed"
 }
 
+# pip compiles on one core what it installs, which takes it as long as all the rest.
 pip_install() {
     echo "+ pip install $*" >>"$log"
-    "$venv/bin/python" -m pip install --disable-pip-version-check --no-input "$@" >>"$log" 2>&1
+    "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --no-compile "$@" \
+        >>"$log" 2>&1
+}
+
+# Some packages bring files that no Python compiles, such as templates.
+compile_packages() {
+    "$venv/bin/python" -m compileall -q -j 0 "$venv"/lib/python3*/site-packages >>"$log" 2>&1 || :
 }
 
 give_up() {
@@ -155,6 +162,7 @@ if ! holds "$(stamp_lock)"; then
         echo "Installing failed; trying once more"
         install_lock
     } || give_up "cannot install $lock"
+    compile_packages
 fi
 install_project || give_up "cannot install the project"
 {

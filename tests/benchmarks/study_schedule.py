@@ -1,11 +1,10 @@
 """How long a study takes on 1 to 512 GPUs, and what limits it: simulated from job times.
 
 python tests/benchmarks/study_schedule.py [--benchmarks results/STUDY/benchmarks]
-    [--configfile FILE] [--gpu-images-per-second 2230] [--output results/benchmarks]
+    [--configfile FILE] [--output results/benchmarks]
 
-Without benchmark records the job times are an assumption: a GPU of 2017 trains ResNet20 at 2,230
-images a second, so that the default study takes its 170 GPU hours a seed. With them they are the
-medians of a study's own finished jobs.
+Without benchmark records the job times are those by which `plan` estimates a study that has not
+begun: arithmetic, for a GPU of 2017. With them they are the medians of a study's finished jobs.
 """
 
 import argparse
@@ -21,17 +20,14 @@ from schedule import Bounds, Job, bounds, list_schedule
 
 from noise_resistance.analysis.hours import Records
 from noise_resistance.analysis.plan import Job as PlannedJob
-from noise_resistance.study.architectures import depth_of
 from noise_resistance.study.configuration import Study, load
+from noise_resistance.study.demands import seconds_of as seconds_by_arithmetic
 from noise_resistance.study.grid import Training
 from noise_resistance.study.paths import wildcards
 
 GPUS = (1, 8, 64, 512)
 SEEDS = (1, 100)
 OVERHEAD = 5.0  # seconds a submission, as measured on Slurm: two starts of Snakemake
-# Of the default study: CIFAR's training and test images.
-TRAINING_IMAGES, TEST_IMAGES = 50_000, 10_000
-FORWARD = 3  # a forward pass is a third of a training step
 START_UP = 5  # seconds until a process computes: importing TensorFlow
 # A second of `summarise` per evaluation, of docs/growth.csv.
 SUMMARISE = 0.0018
@@ -39,32 +35,25 @@ SUMMARISE = 0.0018
 
 @dataclass(frozen=True)
 class Seconds:
-    """Seconds of the jobs of one training."""
+    """Seconds of the jobs of one training; of those it has one of each, but for `noise`."""
 
     train: float
     baseline: float
     noise: float
+    diagnose: float
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--benchmarks", type=Path, help="benchmark records of a study; none: the assumption"
+        "--benchmarks", type=Path, help="benchmark records of a study; none: arithmetic"
     )
     parser.add_argument("--configfile", type=Path, default=ROOT / "config/config.yaml")
-    parser.add_argument(
-        "--gpu-images-per-second",
-        type=float,
-        default=2230,
-        help="training speed of ResNet20 that is assumed, not measured",
-    )
     parser.add_argument("--output", type=Path, default=ROOT / "results" / "benchmarks")
     arguments = parser.parse_args()
     study = load_study(arguments.configfile)
-    if arguments.benchmarks:
-        seconds_of = measured(arguments.benchmarks)
-    else:
-        seconds_of = assumed(study, arguments.gpu_images_per_second)
+    records: Path | None = arguments.benchmarks
+    seconds_of = measured(study, records) if records else assumed(study)
     table = simulate(study, seconds_of)
     arguments.output.mkdir(parents=True, exist_ok=True)
     table.to_csv(arguments.output / "schedule.csv", index=False)
@@ -79,26 +68,23 @@ def load_study(file: Path) -> Study:
     return load(values)
 
 
-def assumed(study: Study, images_per_second: float) -> Callable[[Training], Seconds]:
-    """Job times by arithmetic: in proportion to depth, epochs, draws and images."""
+def assumed(study: Study) -> Callable[[Training], Seconds]:
+    """Job times by arithmetic, as `plan` estimates them, and the start of each process."""
 
-    def seconds_of(training: Training) -> Seconds:
-        second = images_per_second * 20 / depth_of(training.model)
-        one_pass = TEST_IMAGES / (FORWARD * second)
-        return Seconds(
-            train=START_UP + study.recipe.epochs * TRAINING_IMAGES / second,
-            baseline=START_UP + one_pass,
-            # Before the draws each evaluation checks that no noise gives the baseline: two passes.
-            noise=START_UP + (study.noise.draws + 2) * one_pass,
-        )
+    def seconds(step: str, training: Training) -> float:
+        return START_UP + seconds_by_arithmetic(study, step, training.dataset, training.model)
 
-    return seconds_of
+    return lambda training: Seconds(
+        *(seconds(step, training) for step in ("train", "baseline", "evaluate", "diagnose"))
+    )
 
 
-def measured(folder: Path) -> Callable[[Training], Seconds]:
+def measured(study: Study, folder: Path) -> Callable[[Training], Seconds]:
     """Job times from the medians of a study's finished jobs, as `plan` estimates them."""
     known: dict[tuple[str, str, str], float] = {}
     records = Records(folder)
+    rules = ["train", "evaluate_baseline", "evaluate_noise"]
+    rules += ["diagnose"] if study.diagnostics.images else []
 
     def seconds(rule: str, training: Training) -> float:
         key = (rule, training.dataset, training.model)
@@ -112,15 +98,17 @@ def measured(folder: Path) -> Callable[[Training], Seconds]:
             known[key] = one
         return known[key]
 
-    return lambda training: Seconds(
-        *(seconds(rule, training) for rule in ("train", "evaluate_baseline", "evaluate_noise"))
-    )
+    def seconds_of(training: Training) -> Seconds:
+        train, baseline, noise, *diagnose = (seconds(rule, training) for rule in rules)
+        return Seconds(train, baseline, noise, sum(diagnose))
+
+    return seconds_of
 
 
 def jobs_of(
     study: Study, seconds_of: Callable[[Training], Seconds], copies: int, bundled: bool
 ) -> list[Job]:
-    """Return a study's submissions: trainings as the study lists them, evaluations behind.
+    """Return a study's submissions: trainings as the study lists them, what needs them behind.
 
     Args:
         study: with one seed.
@@ -136,6 +124,8 @@ def jobs_of(
     for index, training in enumerate(trainings):
         each = [seconds_of(training).baseline] + [seconds_of(training).noise] * noisy[training]
         jobs += [Job(one, (index,)) for one in ([sum(each)] if bundled else each)]
+        if study.diagnostics.images:
+            jobs.append(Job(seconds_of(training).diagnose, (index,)))
     after = tuple(range(len(trainings), len(jobs)))
     return [*jobs, Job(SUMMARISE * copies * len(study.evaluations), after, gpu=False)]
 

@@ -1,5 +1,6 @@
 """`noise-resistance plan`: what is left, why, and for how long, from a dry run and from records."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,9 +70,13 @@ def test_a_run_with_nothing_to_do_has_no_jobs() -> None:
     assert jobs_left("Building DAG of jobs...\nNothing to be done (all there).\n") == []
 
 
-def test_reasons_are_counted_by_rule() -> None:
-    jobs = [job("train", "resnet8")] * 3 + [job("evaluate_noise", "resnet8")]
-    assert reasons(jobs) == [("train", "not made yet", 3), ("evaluate_noise", "not made yet", 1)]
+def test_rules_are_counted_by_reason_and_the_reason_of_the_most_jobs_is_first() -> None:
+    stale = replace(job("train", "resnet14"), reason="its code changed")
+    jobs = [stale, *[job("train", "resnet8")] * 3, job("evaluate_noise", "resnet8")]
+    assert list(reasons(jobs).items()) == [
+        ("not made yet", {"train": 3, "evaluate_noise": 1}),
+        ("its code changed", {"train": 1}),
+    ]
 
 
 @pytest.mark.parametrize(

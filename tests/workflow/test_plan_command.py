@@ -3,6 +3,7 @@
 import base64
 import copy
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -136,8 +137,9 @@ def test_what_is_stale_is_told_from_what_is_missing_and_says_which_value_changed
     found = rows(done)
     assert found["train"] == [1, 0, 0, 0]
     assert found["evaluate_noise"] == [0, 3, 0, 2]
-    assert "2  evaluate_noise: draws changed from 2 to 3\n" in done.stdout
-    assert "1  evaluate_noise: not made yet, or deleted\n" in done.stdout
+    assert "\n  draws changed from 2 to 3\n      2 evaluate_noise\n" in done.stdout
+    (missing,) = re.findall(r"\n  not made yet, or deleted\n      (.*)\n", done.stdout)
+    assert "1 evaluate_noise" in missing.split(", ")
     # The same study's finished evaluations say how long the missing one takes.
     assert "unknown" not in done.stdout
 
@@ -151,7 +153,7 @@ def test_changed_code_is_the_reason_where_it_is(made: Workspace) -> None:
     finally:
         module.write_text(text, encoding="utf-8")
     assert rows(done)["train"] == [1, 0, 0, 0]
-    assert "2  evaluate_noise: its code changed\n" in done.stdout
+    assert re.search(r"\n  its code changed\n      2 evaluate_noise\b", done.stdout)
 
 
 def test_a_training_that_runs_is_counted_and_not_disturbed(made: Workspace) -> None:

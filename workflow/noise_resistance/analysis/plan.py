@@ -4,7 +4,7 @@ import ast
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -67,10 +67,12 @@ def jobs_left(dry_run: str) -> list[Job]:
     return jobs
 
 
-def reasons(jobs: Iterable[Job]) -> list[tuple[str, str, int]]:
-    """Count jobs by (rule, reason), the most first."""
-    counts = Counter((job.rule, job.reason) for job in jobs)
-    return [(rule, reason, count) for (rule, reason), count in counts.most_common()]
+def reasons(jobs: Sequence[Job]) -> dict[str, Counter[str]]:
+    """Count jobs by rule for each reason, that of the most jobs first."""
+    by_reason: dict[str, Counter[str]] = {}
+    for reason, _ in Counter(job.reason for job in jobs).most_common():
+        by_reason[reason] = Counter(job.rule for job in jobs if job.reason == reason)
+    return by_reason
 
 
 def _in_our_words(reason: str) -> str:

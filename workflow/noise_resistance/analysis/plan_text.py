@@ -2,6 +2,7 @@
 
 import base64
 import shutil
+import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ __all__ = ["plan_text"]
 
 _LAYERS = "evaluate_noise, layers"
 _RECORDS = Path(".snakemake")
+_WIDTH = 94
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,7 @@ def plan_text(study: Study, jobs: Sequence[Job], at_once: int) -> str:
     if not jobs:
         lines += ["", "nothing is left to do"]
         return "\n".join(lines)
-    lines += ["", "why"]
-    lines += [f"  {count:6d}  {rule}: {reason}" for rule, reason, count in reasons(jobs)]
+    lines += ["", "why", *_why(jobs)]
     for title, wanted in (("running", True), ("begun", False)):
         these = [(file, one) for file, one in progress.items() if bool(one.process) == wanted]
         if these:
@@ -111,6 +113,15 @@ def _counts(
     yield (
         f"  {'datasets, tables, ...':28}{'':8}{len(others):8d}{active_others:9d}{stale_others:8d}"
     )
+
+
+def _why(jobs: Sequence[Job]) -> Iterator[str]:
+    for reason, counts in reasons(jobs).items():
+        yield f"  {reason}"
+        # A number and its rule stay in one line.
+        rules = [f"{count}{_NO_BREAK}{rule}" for rule, count in counts.most_common()]
+        for line in textwrap.wrap(", ".join(rules), _WIDTH):
+            yield f"      {line}".replace(_NO_BREAK, " ")
 
 
 def _progress(study: Study, jobs: Sequence[Job]) -> dict[str, _Progress]:
