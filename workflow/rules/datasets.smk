@@ -11,6 +11,8 @@ rule download_dataset:
         paths.archive,
     log:
         f"{paths.logs}/download_dataset/{{dataset}}/{{archive}}.log",
+    # It tries five times by itself.
+    retries: 0
     conda:
         CONDA_ENVIRONMENT
     # No parameter: the checksum decides what the archive is, and an archive that is there and has it
@@ -33,6 +35,8 @@ rule prepare_dataset:
         paths.dataset,
     log:
         f"{paths.logs}/prepare_dataset/{{dataset}}.log",
+    # What is wrong with an archive is so at each attempt.
+    retries: 0
     conda:
         CONDA_ENVIRONMENT
     params:
