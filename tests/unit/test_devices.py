@@ -13,7 +13,7 @@ import noise_resistance
 HIDDEN = {"CUDA_VISIBLE_DEVICES": ""}
 
 SCRIPT = """
-import sys
+import gc, sys
 from noise_resistance.devices import prepare_device
 from noise_resistance.errors import DeviceError
 try:
@@ -29,11 +29,11 @@ if sys.argv[3] == "keras":
     import keras
     print(keras.layers.Dense(1).count_params.__name__)
 import matplotlib, pandas, sklearn
-print(matplotlib.__name__, pandas.__name__, sklearn.__name__)
+print(matplotlib.__name__, pandas.__name__, sklearn.__name__, gc.isenabled())
 """
 
 # What TensorFlow was imported without is there for everybody else.
-OTHERS = "matplotlib pandas sklearn"
+OTHERS = "matplotlib pandas sklearn True"
 
 
 def prepare(

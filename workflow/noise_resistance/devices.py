@@ -1,5 +1,6 @@
 """Where TensorFlow runs: chosen, limited and logged before its first operation."""
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -54,7 +55,7 @@ def prepare_device(wanted: str, threads: int, keras: bool = True, places: int = 
     if not keras:
         # TensorFlow imports Keras 3 eagerly and the legacy one, which is not installed, on demand.
         os.environ["TF_USE_LEGACY_KERAS"] = "1"
-    with _unavailable(_UNUSED_BY_TENSORFLOW):
+    with _unavailable(_UNUSED_BY_TENSORFLOW), _no_garbage_collection():
         import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -86,3 +87,14 @@ def _unavailable(packages: tuple[str, ...]) -> Iterator[None]:
     finally:
         for name in hidden:
             del sys.modules[name]
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Make much that stays: looking for garbage meanwhile, again and again, finds none."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
