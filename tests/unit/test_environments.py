@@ -162,6 +162,7 @@ case "$*" in
     echo "$*" >>"$CALLS"
     eval "${FAKE_PIP:-true}"
     ;;
+"-m compileall "*) exit "${FAKE_UNCOMPILED:-0}" ;;
 *) exit 64 ;;
 esac
 """
@@ -234,7 +235,7 @@ class Project:
         """Returns what pip was called with since the last time."""
         calls = self.calls.read_text().splitlines() if self.calls.exists() else []
         self.calls.unlink(missing_ok=True)
-        return [line.partition("--no-input ")[2] for line in calls]
+        return [line.partition("--no-input --no-compile ")[2] for line in calls]
 
 
 @pytest.fixture
@@ -257,8 +258,10 @@ def installs(project: Project) -> list[str]:
     ]
 
 
-def test_create_installs_the_lock_with_hashes_then_the_project_and_stamps_it(project):
-    done = project.create()
+@pytest.mark.parametrize("status", ["0", "1"])
+def test_create_installs_the_lock_with_hashes_then_the_project_and_stamps_it(project, status):
+    # A package with a file that does not compile is no failure.
+    done = project.create(FAKE_UNCOMPILED=status)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 2
     assert project.pip_calls() == installs(project)
