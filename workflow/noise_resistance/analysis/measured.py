@@ -7,6 +7,7 @@ gives; and where it was measured on other weights or on another dataset than the
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,20 @@ _BY_POINT = {
 }
 
 
+@dataclass(frozen=True)
+class _Stated:
+    """What the first file of its kind, model or dataset states, which others must state too."""
+
+    path: Path
+    value: Any
+
+
+@dataclass(frozen=True)
+class _Baseline:
+    path: Path
+    accuracy: float
+
+
 class MeasuredFiles:
     """Reads files one by one, and compares each with those before it."""
 
@@ -63,10 +78,11 @@ class MeasuredFiles:
                 first one's.
         """
         self._code = code or {}
-        self._first_by_code: dict[str, Record] = {}
-        self._first_by_model: dict[str, Record] = {}
-        self._first_by_dataset: dict[str, Record] = {}
-        self._baselines: dict[str, Record] = {}
+        # Of what was read no more is kept than is compared: a study may have 100,000 files.
+        self._first_by_code: dict[str, _Stated] = {}
+        self._first_by_model: dict[str, _Stated] = {}
+        self._first_by_dataset: dict[str, _Stated] = {}
+        self._baselines: dict[str, _Baseline] = {}
 
     def history(
         self, path: str, wanted: Mapping[str, Any], dataset: str, epochs: int | None = None
@@ -114,7 +130,7 @@ class MeasuredFiles:
         if not _numbers(record, "prediction", 1, _AGAIN).size:
             raise DataError(f"{path}: holds no predictions; {_AGAIN}")
         self._check_sources(record, model, dataset)
-        self._baselines[model] = record
+        self._baselines[model] = _Baseline(record.path, float(record["accuracy"]))
         return record
 
     def noise(
@@ -180,8 +196,8 @@ class MeasuredFiles:
         """Refuse what was made by other code, whose differences may be the code's, or otherwise."""
         code = record.attributes.get("fingerprint")
         if (expected := self._code.get(_STEPS[kind])) is None:
-            first = self._first_by_code.setdefault(kind, record)
-            expected = first.attributes.get("fingerprint")
+            first = self._first_by_code.setdefault(kind, _Stated(record.path, code))
+            expected = first.value
             whose = f"than {first.path} ({expected})"
         else:
             whose = f"than this program's ({expected})"
@@ -199,8 +215,9 @@ class MeasuredFiles:
             )
 
     def _check_sources(self, record: Record, model: str, dataset: str) -> None:
-        first = self._first_by_model.setdefault(model, record)
-        if _stated(record, "weights_sha256") != _stated(first, "weights_sha256"):
+        weights = _stated(record, "weights_sha256")
+        first = self._first_by_model.setdefault(model, _Stated(record.path, weights))
+        if weights != first.value:
             raise DataError(
                 f"{record.path}: measured on other weights than {first.path}; delete both and run "
                 "snakemake again"
@@ -208,8 +225,9 @@ class MeasuredFiles:
         self._check_dataset(record, dataset, _AGAIN)
 
     def _check_dataset(self, record: Record, dataset: str, again: str) -> None:
-        first = self._first_by_dataset.setdefault(dataset, record)
-        if _stated(record, "dataset_sha256") != _stated(first, "dataset_sha256"):
+        content = _stated(record, "dataset_sha256")
+        first = self._first_by_dataset.setdefault(dataset, _Stated(record.path, content))
+        if content != first.value:
             raise DataError(
                 f"{record.path}: its dataset {dataset} held other images or labels than that of "
                 f"{first.path}; if this file is the older one, {again}; else do so with the other"
@@ -308,12 +326,13 @@ def _fractions(record: Record, name: str, shape: tuple[int, ...]) -> None:
         )
 
 
-def _check_zero_noise(record: Record, baseline: Record) -> None:
-    if (record["accuracy"] != baseline["accuracy"]).any():
-        draw = int(np.flatnonzero(record["accuracy"] != baseline["accuracy"])[0])
+def _check_zero_noise(record: Record, baseline: _Baseline) -> None:
+    others = np.flatnonzero(record["accuracy"] != baseline.accuracy)
+    if others.size:
+        draw = int(others[0])
         raise DataError(
             f"{record.path}: with eta = 0 draw {draw} has the accuracy "
             f"{record['accuracy'][draw]:.6g}, the baseline in {baseline.path} is "
-            f"{float(baseline['accuracy']):.6g}; delete both and run snakemake again, and if they "
+            f"{baseline.accuracy:.6g}; delete both and run snakemake again, and if they "
             "differ again report it"
         )

@@ -43,6 +43,7 @@ COLUMNS = {
     "normalized_accuracy": "a_i / a_o, equation (8) for one draw",
 }
 _One = TypeVar("_One")
+_Taken = TypeVar("_Taken")
 
 
 def summarise(
@@ -75,17 +76,14 @@ def summarise(
     history_files = {one: paths.fill(paths.history, one) for one in outline.trainings}
     files = StudyFiles(outline, specification)
     # In this order: what is wrong with a training is said of the training.
-    histories = _read(files.history, history_files, incomplete)
-    baselines = _read(files.baseline, baseline_files, incomplete)
-    draws = _read(files.noise, noise_files, incomplete)
+    settled = _read(files.history, _settled, history_files, incomplete)
+    baselines = _read(files.baseline, _baseline, baseline_files, incomplete)
+    draws = _read(files.noise, _by_draw, noise_files, incomplete)
     if not draws:
         raise DataError(
             f"{paths.root}: nothing has been evaluated yet; run snakemake with the target "
             "'evaluations'"
         )
-    for record in baselines.values():
-        _check_not_zero(record)
-    settled = {one: _settled(record) for one, record in histories.items()}
     variables = _variables(outline, baselines, settled, draws)
     parameters: dict[str, Any] = {"outline": outline.to_json()}
     if specification:
@@ -113,17 +111,28 @@ def read_summary(path: Path) -> pd.DataFrame:
 
 
 def _read(
-    read: Callable[[_One], Record], files: Mapping[_One, str], incomplete: bool
-) -> dict[_One, Record]:
-    return {one: read(one) for one, path in files.items() if not incomplete or Path(path).exists()}
+    read: Callable[[_One], Record],
+    taken_from: Callable[[Record], _Taken],
+    files: Mapping[_One, str],
+    incomplete: bool,
+) -> dict[_One, _Taken]:
+    """Read files one by one, and keep of each what is taken from it."""
+    there = (one for one, path in files.items() if not incomplete or Path(path).exists())
+    return {one: taken_from(read(one)) for one in there}
 
 
-def _check_not_zero(baseline: Record) -> None:
-    if baseline["accuracy"] == 0:
+def _by_draw(record: Record) -> dict[str, np.ndarray]:
+    return {name: record[name] for name in BY_DRAW}
+
+
+def _baseline(record: Record) -> tuple[float, int]:
+    """Return the accuracy and the number of test images."""
+    if record["accuracy"] == 0:
         raise DataError(
-            f"{baseline.path}: the baseline accuracy is 0, so equation (8) has no value; look at "
+            f"{record.path}: the baseline accuracy is 0, so equation (8) has no value; look at "
             "the training's history"
         )
+    return float(record["accuracy"]), len(record["prediction"])
 
 
 def _settled(history: Record) -> tuple[float, float]:
@@ -133,26 +142,24 @@ def _settled(history: Record) -> tuple[float, float]:
 
 def _variables(
     outline: Outline,
-    baselines: Mapping[Training, Record],
+    baselines: Mapping[Training, tuple[float, int]],
     settled: Mapping[Training, tuple[float, float]],
-    draws: Mapping[Evaluation, Record],
+    draws: Mapping[Evaluation, Mapping[str, np.ndarray]],
 ) -> Mapping[str, Variable]:
     evaluations = outline.evaluations
     of_training = {
         name: [getattr(one.training, name) for one in evaluations]
         for name in Training.__dataclass_fields__
     }
-    measured = {one: float(record["accuracy"]) for one, record in baselines.items()}
-    images = {one: len(record["prediction"]) for one, record in baselines.items()}
-    unknown = (np.nan, np.nan)
+    unmeasured, unknown = (np.nan, 0), (np.nan, np.nan)
     by_evaluation = {
         **of_training,
         "scope": [one.scope for one in evaluations],
         "noise_level": [one.noise_level for one in evaluations],
-        "baseline_accuracy": [measured.get(one.training, np.nan) for one in evaluations],
+        "baseline_accuracy": [baselines.get(one.training, unmeasured)[0] for one in evaluations],
         "settled": [settled.get(one.training, unknown)[0] for one in evaluations],
         "settled_before_decay": [settled.get(one.training, unknown)[1] for one in evaluations],
-        "test_images": [images.get(one.training, 0) for one in evaluations],
+        "test_images": [baselines.get(one.training, unmeasured)[1] for one in evaluations],
     }
     hole = np.full(outline.draws, np.nan)
     by_draw = {
