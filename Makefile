@@ -81,7 +81,7 @@ format: environment-dev ## Format the code, and mend what ruff can mend by itsel
 bench: environment-dev ## Measure speed beside plain Keras: results/benchmarks/ (20 minutes; ARGS=--quick: 8)
 	$(dev)/python tests/benchmarks/bench.py $(ARGS)
 
-bench-growth: environment-dev ## Measure planning and gathering by a study's size: results/benchmarks/ (20 minutes; ARGS=--quick: 4)
+bench-growth: environment-dev ## Measure planning and gathering by a study's size: results/benchmarks/ (an hour; ARGS=--quick: 6 minutes)
 	$(dev)/python tests/benchmarks/growth.py $(ARGS)
 	PYTHONPATH=workflow $(dev)/python tests/benchmarks/study_schedule.py
 	PYTHONPATH=workflow $(dev)/python tests/benchmarks/growth_figure.py

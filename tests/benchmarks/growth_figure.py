@@ -55,11 +55,12 @@ def draw_growth(growth: pd.DataFrame, axes: Axes) -> None:
     )
     largest = growth["evaluations"].max()
     end = chosen.loc[chosen["evaluations"] == largest, "value"].max()
-    low = end / 60
-    axes.plot([largest / 60, largest], [low, end], color="0.6", linestyle=":", zorder=1)
+    # A quarter of the longest, so that it lies beside the lines and not under one.
+    guide = end / 4
+    axes.plot([largest / 60, largest], [guide / 60, guide], color="0.6", linestyle=":", zorder=1)
     axes.annotate(
         "in proportion\nto the study",
-        (largest / 25, end / 25),
+        (largest / 10, guide / 10),
         xytext=(8, -6),
         textcoords="offset points",
         va="top",
@@ -90,7 +91,7 @@ def draw_schedule(schedule: pd.DataFrame, axes: Axes) -> None:
     chain = schedule["hours_of_longest_chain"].min()
     axes.axhline(chain, color="0.35", linestyle=(0, (1, 1.5)), linewidth=1)
     axes.annotate(
-        f"longest training and its evaluations: {chain:.1f} h",
+        f"training and its evaluations: {chain:.1f} h",
         (schedule["gpus"].min(), chain),
         xytext=(0, -9),
         textcoords="offset points",
@@ -100,7 +101,7 @@ def draw_schedule(schedule: pd.DataFrame, axes: Axes) -> None:
     gpus = sorted(schedule["gpus"].unique())
     axes.set_xticks(gpus, labels=[str(one) for one in gpus])
     axes.minorticks_off()
-    axes.set_title("Simulated from assumed GPU speed: the study", loc="left")
+    axes.set_title("Simulated from assumed speed: the study", loc="left")
     axes.set_ylim(1.5, schedule["hours"].max() * 40)
     axes.legend(loc="upper right")
 

@@ -30,7 +30,7 @@ SEEDS = (1, 100)
 OVERHEAD = 5.0  # seconds a submission, as measured on Slurm: two starts of Snakemake
 START_UP = 5  # seconds until a process computes: importing TensorFlow
 # A second of `summarise` per evaluation, of docs/growth.csv.
-SUMMARISE = 0.0018
+SUMMARISE = 0.0079
 
 
 @dataclass(frozen=True)
