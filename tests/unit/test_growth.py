@@ -1,5 +1,6 @@
 """The schedule's arithmetic on cases worked by hand, and the committed measurements."""
 
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +9,9 @@ import pytest
 from benchmarks.schedule import Bounds, Job, bounds, list_schedule
 
 ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "tests/benchmarks"))
+
+from study_schedule import assumed, load_study, simulate  # noqa: E402
 
 
 def test_one_gpu_does_one_job_after_the_other_and_pays_for_each_submission() -> None:
@@ -97,3 +101,12 @@ def test_the_recorded_cost_of_a_study_grows_no_faster_than_its_work() -> None:
         seconds = table[table["measurement"] == measurement].set_index("evaluations")["value"]
         assert set(seconds.index) == {100, 1_000, 10_000, 100_000}
         assert seconds[100_000] <= 10 * 1.1 * seconds[10_000]
+
+
+def test_the_recorded_schedule_is_that_of_the_study_as_it_is() -> None:
+    recorded = pd.read_csv(ROOT / "docs/schedule.csv")
+    study = load_study(ROOT / "config/config.yaml")
+    pd.testing.assert_frame_equal(simulate(study, assumed(study)), recorded)
+    # A training, its evaluations and its diagnostics are a submission each.
+    (bundled,) = recorded.query("seeds == 1 and gpus == 1 and bundled")["submissions"]
+    assert bundled == 3 * len(study.trainings)

@@ -91,7 +91,7 @@ def _unavailable(packages: tuple[str, ...]) -> Iterator[None]:
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """Make much that stays: looking for garbage meanwhile, again and again, finds none."""
+    """Do not look for garbage while the block runs, which makes many objects that all stay."""
     gc.disable()
     try:
         yield
