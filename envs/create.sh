@@ -82,7 +82,7 @@ remove_environment() {
     rm -rf "$venv.removed"
 }
 
-# pip compiles on one core what it installs, which takes it as long as all the rest.
+# pip compiles on one core what it installs: a third of its time.
 pip_install() {
     echo "+ pip install $*" >>"$log"
     "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --no-compile "$@" \
