@@ -91,7 +91,7 @@ def draw_schedule(schedule: pd.DataFrame, axes: Axes) -> None:
     chain = schedule["hours_of_longest_chain"].min()
     axes.axhline(chain, color="0.35", linestyle=(0, (1, 1.5)), linewidth=1)
     axes.annotate(
-        f"training and its evaluations: {chain:.1f} h",
+        f"longest training, evaluated: {chain:.1f} h",
         (schedule["gpus"].min(), chain),
         xytext=(0, -9),
         textcoords="offset points",

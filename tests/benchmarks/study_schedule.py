@@ -10,7 +10,7 @@ begun: arithmetic, for a GPU of 2017. With them they are the medians of a study'
 import argparse
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -18,29 +18,18 @@ import yaml
 from bench import ROOT
 from schedule import Bounds, Job, bounds, list_schedule
 
-from noise_resistance.analysis.hours import Records
+from noise_resistance.analysis.hours import TIMED_RULES, Records
 from noise_resistance.analysis.plan import Job as PlannedJob
 from noise_resistance.study.configuration import Study, load
 from noise_resistance.study.demands import seconds_of as seconds_by_arithmetic
 from noise_resistance.study.grid import Training
-from noise_resistance.study.paths import wildcards
 
 GPUS = (1, 8, 64, 512)
 SEEDS = (1, 100)
 OVERHEAD = 5.0  # seconds a submission, as measured on Slurm: two starts of Snakemake
 START_UP = 5  # seconds until a process computes: importing TensorFlow
-# A second of `summarise` per evaluation, of docs/growth.csv.
-SUMMARISE = 0.0079
-
-
-@dataclass(frozen=True)
-class Seconds:
-    """Seconds of the jobs of one training; of those it has one of each, but for `noise`."""
-
-    train: float
-    baseline: float
-    noise: float
-    diagnose: float
+# The seconds of a training's job of this rule.
+SecondsOf = Callable[[str, Training], float]
 
 
 def main() -> None:
@@ -53,7 +42,7 @@ def main() -> None:
     arguments = parser.parse_args()
     study = load_study(arguments.configfile)
     records: Path | None = arguments.benchmarks
-    seconds_of = measured(study, records) if records else assumed(study)
+    seconds_of = measured(records) if records else assumed(study)
     table = simulate(study, seconds_of)
     arguments.output.mkdir(parents=True, exist_ok=True)
     table.to_csv(arguments.output / "schedule.csv", index=False)
@@ -68,46 +57,41 @@ def load_study(file: Path) -> Study:
     return load(values)
 
 
-def assumed(study: Study) -> Callable[[Training], Seconds]:
+def assumed(study: Study) -> SecondsOf:
     """Job times by arithmetic, as `plan` estimates them, and the start of each process."""
 
-    def seconds(step: str, training: Training) -> float:
+    def seconds(rule: str, training: Training) -> float:
+        step = TIMED_RULES[rule]
         return START_UP + seconds_by_arithmetic(study, step, training.dataset, training.model)
 
-    return lambda training: Seconds(
-        *(seconds(step, training) for step in ("train", "baseline", "evaluate", "diagnose"))
-    )
+    return seconds
 
 
-def measured(study: Study, folder: Path) -> Callable[[Training], Seconds]:
+def measured(folder: Path) -> SecondsOf:
     """Job times from the medians of a study's finished jobs, as `plan` estimates them."""
-    known: dict[tuple[str, str, str], float] = {}
     records = Records(folder)
-    rules = ["train", "evaluate_baseline", "evaluate_noise"]
-    rules += ["diagnose"] if study.diagnostics.images else []
 
-    def seconds(rule: str, training: Training) -> float:
-        key = (rule, training.dataset, training.model)
-        if key not in known:
-            one = records.seconds(PlannedJob(rule, wildcards(training), "", ("",)))
-            if one is None:
-                sys.exit(
-                    f"{folder}: no record of {rule} on {training.dataset}; name with --configfile "
-                    "the configuration of the study that the records are of"
-                )
-            known[key] = one
-        return known[key]
+    @cache
+    def of_model(rule: str, dataset: str, model: str) -> float:
+        place = {"dataset": dataset, "model": model}
+        if (seconds := records.seconds(PlannedJob(rule, place, "", ("",)))) is None:
+            sys.exit(
+                f"{folder}: no record of {rule} on {dataset}; name with --configfile the "
+                "configuration of the study that the records are of"
+            )
+        return seconds
 
-    def seconds_of(training: Training) -> Seconds:
-        train, baseline, noise, *diagnose = (seconds(rule, training) for rule in rules)
-        return Seconds(train, baseline, noise, sum(diagnose))
-
-    return seconds_of
+    return lambda rule, training: of_model(rule, training.dataset, training.model)
 
 
-def jobs_of(
-    study: Study, seconds_of: Callable[[Training], Seconds], copies: int, bundled: bool
-) -> list[Job]:
+def summarise_seconds() -> float:
+    """Seconds of `summarise` an evaluation, by the largest study of docs/growth.csv."""
+    growth = pd.read_csv(ROOT / "docs/growth.csv")
+    last = growth[growth["measurement"] == "summarise: processor"].iloc[-1]
+    return float(last["value"] / last["evaluations"])
+
+
+def jobs_of(study: Study, seconds_of: SecondsOf, copies: int, bundled: bool) -> list[Job]:
     """Return a study's submissions: trainings as the study lists them, what needs them behind.
 
     Args:
@@ -120,17 +104,19 @@ def jobs_of(
     for evaluation in study.evaluations:
         noisy[evaluation.training] += 1
     trainings = [one for one in noisy for _ in range(copies)]
-    jobs = [Job(seconds_of(one).train) for one in trainings]
+    jobs = [Job(seconds_of("train", one)) for one in trainings]
     for index, training in enumerate(trainings):
-        each = [seconds_of(training).baseline] + [seconds_of(training).noise] * noisy[training]
+        each = [seconds_of("evaluate_baseline", training)]
+        each += [seconds_of("evaluate_noise", training)] * noisy[training]
         jobs += [Job(one, (index,)) for one in ([sum(each)] if bundled else each)]
         if study.diagnostics.images:
-            jobs.append(Job(seconds_of(training).diagnose, (index,)))
+            jobs.append(Job(seconds_of("diagnose", training), (index,)))
     after = tuple(range(len(trainings), len(jobs)))
-    return [*jobs, Job(SUMMARISE * copies * len(study.evaluations), after, gpu=False)]
+    summarise = summarise_seconds() * copies * len(study.evaluations)
+    return [*jobs, Job(summarise, after, gpu=False)]
 
 
-def simulate(study: Study, seconds_of: Callable[[Training], Seconds]) -> pd.DataFrame:
+def simulate(study: Study, seconds_of: SecondsOf) -> pd.DataFrame:
     rows: list[Mapping[str, object]] = []
     for seeds in SEEDS:
         for bundled in (False, True):
@@ -163,9 +149,14 @@ def limited_by(limit: Bounds, gpus: int, trainings: int) -> str:
     return "number of GPUs"
 
 
-def by_model(study: Study, seconds_of: Callable[[Training], Seconds]) -> pd.DataFrame:
-    cells = {(one.dataset, one.model): seconds_of(one) for one in study.trainings}
-    rows = [{"dataset": key[0], "model": key[1], **vars(one)} for key, one in cells.items()]
+def by_model(study: Study, seconds_of: SecondsOf) -> pd.DataFrame:
+    rules = ["train", "evaluate_baseline", "evaluate_noise"]
+    rules += ["diagnose"] if study.diagnostics.images else []
+    cells = {(one.dataset, one.model): one for one in study.trainings}
+    rows = [
+        {"dataset": dataset, "model": model, **{rule: seconds_of(rule, one) for rule in rules}}
+        for (dataset, model), one in cells.items()
+    ]
     return pd.DataFrame(rows).round(1)
 
 

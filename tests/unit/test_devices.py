@@ -32,7 +32,7 @@ import matplotlib, pandas, sklearn
 print(matplotlib.__name__, pandas.__name__, sklearn.__name__, gc.isenabled())
 """
 
-# What TensorFlow was imported without is there for everybody else.
+# What TensorFlow was imported without is there for everybody else: packages, garbage collection.
 OTHERS = "matplotlib pandas sklearn True"
 
 

@@ -6,11 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks.schedule import Bounds, Job, bounds, list_schedule
-
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests/benchmarks"))
 
+from schedule import Bounds, Job, bounds, list_schedule  # noqa: E402
 from study_schedule import assumed, load_study, simulate  # noqa: E402
 
 

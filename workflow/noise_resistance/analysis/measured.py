@@ -54,8 +54,8 @@ _BY_POINT = {
 
 
 @dataclass(frozen=True)
-class _Stated:
-    """What the first file of its kind, model or dataset states, which others must state too."""
+class _First:
+    """The first file of a kind, model or dataset, and what it states that others must state too."""
 
     path: Path
     value: Any
@@ -79,9 +79,9 @@ class MeasuredFiles:
         """
         self._code = code or {}
         # Of what was read no more is kept than is compared: a study may have 100,000 files.
-        self._first_by_code: dict[str, _Stated] = {}
-        self._first_by_model: dict[str, _Stated] = {}
-        self._first_by_dataset: dict[str, _Stated] = {}
+        self._first_by_code: dict[str, _First] = {}
+        self._first_by_model: dict[str, _First] = {}
+        self._first_by_dataset: dict[str, _First] = {}
         self._baselines: dict[str, _Baseline] = {}
 
     def history(
@@ -196,7 +196,7 @@ class MeasuredFiles:
         """Refuse what was made by other code, whose differences may be the code's, or otherwise."""
         code = record.attributes.get("fingerprint")
         if (expected := self._code.get(_STEPS[kind])) is None:
-            first = self._first_by_code.setdefault(kind, _Stated(record.path, code))
+            first = self._first_by_code.setdefault(kind, _First(record.path, code))
             expected = first.value
             whose = f"than {first.path} ({expected})"
         else:
@@ -216,7 +216,7 @@ class MeasuredFiles:
 
     def _check_sources(self, record: Record, model: str, dataset: str) -> None:
         weights = _stated(record, "weights_sha256")
-        first = self._first_by_model.setdefault(model, _Stated(record.path, weights))
+        first = self._first_by_model.setdefault(model, _First(record.path, weights))
         if weights != first.value:
             raise DataError(
                 f"{record.path}: measured on other weights than {first.path}; delete both and run "
@@ -226,7 +226,7 @@ class MeasuredFiles:
 
     def _check_dataset(self, record: Record, dataset: str, again: str) -> None:
         content = _stated(record, "dataset_sha256")
-        first = self._first_by_dataset.setdefault(dataset, _Stated(record.path, content))
+        first = self._first_by_dataset.setdefault(dataset, _First(record.path, content))
         if content != first.value:
             raise DataError(
                 f"{record.path}: its dataset {dataset} held other images or labels than that of "

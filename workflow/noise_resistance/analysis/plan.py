@@ -69,10 +69,11 @@ def jobs_left(dry_run: str) -> list[Job]:
 
 def reasons(jobs: Sequence[Job]) -> dict[str, Counter[str]]:
     """Count jobs by rule for each reason, that of the most jobs first."""
-    by_reason: dict[str, Counter[str]] = {}
-    for reason, _ in Counter(job.reason for job in jobs).most_common():
-        by_reason[reason] = Counter(job.rule for job in jobs if job.reason == reason)
-    return by_reason
+    by_reason = Counter(job.reason for job in jobs)
+    return {
+        reason: Counter(job.rule for job in jobs if job.reason == reason)
+        for reason, _ in by_reason.most_common()
+    }
 
 
 def _in_our_words(reason: str) -> str:
