@@ -77,7 +77,8 @@ def test_a_job_waits_and_takes_the_gpu_of_one_that_dies(
     first, gpu = machine.leased()
     machine.leased()
     waiting = machine.start()
-    assert f"process {first.pid} (gpu-{gpu}-place-0)" in said(waiting)
+    owner = f"process {first.pid} on {os.uname().nodename}"
+    assert f"{owner} (gpu-{gpu}-place-0)" in said(waiting)
     first.send_signal(signal_number)
     started = time.monotonic()
     assert said(waiting) == gpu

@@ -5,15 +5,14 @@ import shutil
 import subprocess
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 
-import filelock
+from noise_resistance.storage.locks import holder, try_hold
 
 __all__ = ["lease_gpu"]
 
 # Held until the process ends, however it ends: the system frees the locks of the dead.
-_HELD: list[filelock.FileLock] = []
+_HELD: list[object] = []
 
 
 def lease_gpu(places: int) -> str | None:
@@ -40,27 +39,17 @@ def lease_gpu(places: int) -> str | None:
     while True:
         for place in range(places):
             for gpu in range(count):
-                if _take(folder / f"gpu-{gpu}-place-{place}.lock"):
+                lock = try_hold(folder / f"gpu-{gpu}-place-{place}.lock")
+                if lock is not None:
+                    _HELD.append(lock)
                     os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu)
                     return str(gpu)
         if not said:
-            owners = sorted(one.read_text().strip() for one in folder.glob("*.owner"))
+            places_taken = {one.stem: holder(one) for one in sorted(folder.glob("*.lock"))}
+            owners = [f"{who} ({place})" for place, who in places_taken.items() if who]
             print(f"waiting for a free GPU; taken by {', '.join(owners)}", flush=True)
             said = True
         time.sleep(1)
-
-
-def _take(path: Path) -> bool:
-    lock = filelock.FileLock(path, timeout=0)
-    try:
-        lock.acquire()
-    except filelock.Timeout:
-        return False
-    # On a full disk it is taken by somebody without a name.
-    with suppress(OSError):
-        path.with_suffix(".owner").write_text(f"process {os.getpid()} ({path.stem})\n")
-    _HELD.append(lock)
-    return True
 
 
 def _count_gpus() -> int:
