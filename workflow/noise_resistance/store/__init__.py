@@ -1,0 +1,1 @@
+"""The store: what was computed, kept by what it was computed from."""
