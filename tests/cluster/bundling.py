@@ -3,7 +3,7 @@
     .venv-dev/bin/python tests/cluster/bundling.py
 
 Starts a Slurm on this machine (Debian, as root), and ends it. Prints a Markdown table: submissions,
-seconds from start to end, and the seconds a job occupied its node beyond its own work.
+seconds from start to end, and the seconds a job occupied its node beyond what its file states.
 """
 
 import re
@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import h5py
 import pandas as pd
 
 HERE = Path(__file__).parent
@@ -50,8 +51,11 @@ def measure(slurm: OneNodeSlurm, folder: Path, *arguments: str) -> dict[str, flo
     assert run.status == 0, run.output[-3000:]
     numbers = [number for number, _, _ in slurm.jobs("all") if number not in before]
     held = sum(_held(number) for number in numbers)
-    benchmarks = (workspace.folder / "results/bundling/benchmarks").rglob("evaluate_*/**/*.tsv")
-    own = [float(pd.read_csv(one, sep="\t")["s"].iloc[0]) for one in benchmarks]
+    own = []
+    for evaluation in ("baseline.h5", "eta-*.h5"):
+        for path in (workspace.folder / "results/bundling").rglob(evaluation):
+            with h5py.File(path) as file:
+                own.append(float(file.attrs["seconds"]))
     return {
         "jobs": len(own),
         "submissions": len(numbers),
@@ -92,7 +96,7 @@ def main() -> None:
             }  # fmt: skip
         finally:
             slurm.stop()
-    print("| | jobs | submissions | start to end | a job's own work | beyond it |")
+    print("| | jobs | submissions | start to end | a job computes | beyond that |")
     print("|---|---|---|---|---|---|")
     for name, row in rows.items():
         print(

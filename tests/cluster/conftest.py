@@ -17,9 +17,16 @@ sys.path[:0] = [str(HERE), *(str(HERE.parent / name) for name in ("workflow", "f
 from one_node_slurm import OneNodeSlurm  # noqa: E402
 from workspace import ROOT, Run, Workspace  # noqa: E402
 
+from last_pass import Recorder  # noqa: E402
+
 SNAKEMAKE = ROOT / ".venv-slurm/bin/snakemake"
 # This Slurm keeps no accounts.
 PROFILE = ("--profile", "profiles/slurm", "--slurm-status-command", "squeue")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What passes as a whole is written down: .ci/run skips it until what it covers changes."""
+    config.pluginmanager.register(Recorder(HERE))
 
 
 class OnCluster:

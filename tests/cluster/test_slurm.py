@@ -3,6 +3,7 @@
 import copy
 import os
 import re
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROFILE, OnCluster
+from conftest import PROFILE, SNAKEMAKE, OnCluster
 from disturbance import differences, litter
 from one_node_slurm import OneNodeSlurm
 from workspace import Run, Workspace
@@ -35,6 +36,8 @@ STUDY: dict[str, Any] = {
     "longest_job": 100,
 }
 MINUTES = 60
+# What a submission asks for, in any order.
+OPTIONS = ("--gpus", "--cpus-per-task", "--mem", "(?:--time|-t)")
 
 # A guard against a hang: on a busy machine the first test waits for the study of all.
 pytestmark = pytest.mark.timeout(20 * MINUTES)
@@ -65,7 +68,7 @@ def wait_for(condition: Callable[[], bool], run: OnCluster, seconds: float = 90)
 
 
 def checkpoints(workspace: Workspace) -> list[Path]:
-    return [one for one in (workspace.folder / "results").rglob("*.h5") if ".resume" in one.parts]
+    return [*(workspace.folder / "results/store/train").glob("*/states-*/last.h5")]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +76,17 @@ def finished(
     slurm: OneNodeSlurm, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Workspace, Run, int]:
     """The study on Slurm, its output, and how many jobs were submitted."""
-    workspace = Workspace.make(tmp_path_factory.mktemp("on-slurm") / "work")
+    folder = tmp_path_factory.mktemp("on-slurm")
+    # It writes down what it is asked.
+    sbatch = folder / "bin/sbatch"
+    sbatch.parent.mkdir()
+    sbatch.write_text(
+        f'#!/bin/sh\necho "$*" >> {folder}/sbatch.log\nexec {shutil.which("sbatch")} "$@"\n',
+        "utf-8",
+    )
+    sbatch.chmod(0o755)
+    path = f"{sbatch.parent}:{SNAKEMAKE.parent}:{os.environ['PATH']}"
+    workspace = Workspace.make(folder / "work", PATH=path)
     before = slurm.submitted()
     run = OnCluster(workspace, STUDY, *PROFILE, "--slurm-keep-successful-logs").end(8 * MINUTES)
     assert run.status == 0, run.output[-5000:]
@@ -108,6 +121,23 @@ def test_all_evaluations_of_a_model_are_one_submission(
     assert run.output.count("(Rule: evaluate_snapshot_noise)") == 4
 
 
+def test_what_is_submitted_was_checked_before(finished: tuple[Workspace, Run, int]) -> None:
+    workspace, _, submitted = finished
+    lines = (workspace.folder.parent / "sbatch.log").read_text("utf-8").splitlines()
+    checked, asked = (
+        [
+            [re.search(rf"{option}[ =](\d+) ", line)[1] for option in OPTIONS]  # type: ignore[index]
+            for line in lines
+            if purpose in line
+        ]
+        for purpose in ("--test-only", "--parsable")
+    )
+    assert len(asked) == submitted
+    # A training, a diagnosis and all evaluations of a model, each for its first and last attempt.
+    assert len(checked) == 6
+    assert {*map(tuple, asked)} == {*map(tuple, checked[::2])}
+
+
 def test_two_trainings_at_once_see_different_gpus(finished: tuple[Workspace, Run, int]) -> None:
     workspace, _, _ = finished
     logs = sorted((workspace.folder / "logs/cluster/train").rglob("*.log"))
@@ -127,7 +157,7 @@ def test_a_training_that_fails_leaves_the_others_whole_and_the_tables_say_what_i
     run = OnCluster(workspace, config, *PROFILE, "--retries=1").end(4 * MINUTES)
     assert run.status == 1
     assert len(slurm.jobs("FAILED")) == failed_before + 2
-    good = workspace.folder / "results/partly/trainings/digits/resnet8/sgd/lr-0.01/seed-1"
+    good = workspace.folder / "results/partly/trainings/digits/resnet8/standard/sgd/lr-0.01/seed-1"
     assert (good / "noise/kernels/eta-0.1.h5").exists()
     assert (good / "diagnostics.h5").exists()
     partly = OnCluster(
@@ -149,7 +179,9 @@ def test_cancelled_lost_late_and_headless_trainings_go_on_and_end_the_same(
     config = long_study(epochs_within(80, finished[0]), longest_job=1)
     local = Workspace.make(tmp_path / "local")
     workspace = Workspace.make(tmp_path / "work")
-    run = OnCluster(workspace, config, "trainings", *PROFILE, "--retries=6")
+    # Fewer attempts than the minutes of a start alone, so that they are pointed out; enough for all
+    # that happens here.
+    run = OnCluster(workspace, config, "trainings", *PROFILE, "--retries=4")
     wait_for(lambda: len(checkpoints(workspace)) >= 2, run)
     # The first is cancelled by hand; the second outlives the node's daemon, and loses its node.
     cancelled, *_ = [number for number, state, _ in slurm.jobs() if state == "RUNNING"]
@@ -214,8 +246,12 @@ def test_ctrl_c_cancels_what_runs_and_what_is_queued(
         ((*PROFILE, "--set-resources", "train:gpu=3"), "which ask for --gpus=3"),
         ((*PROFILE, "--set-resources", "train:runtime=500"), "the partition allows 120"),
         ((*PROFILE, "--set-resources", "train:mem_mb=900000"), "which ask for --gpus=1"),
-        ((*PROFILE, "--default-resources", "gres='gpu:1:2:3'"), "Invalid GRES format: gpu:1:2:3"),
-        ((*PROFILE, "--default-resources", "slurm_extra='--mem=3'"), "'slurm_extra' parameter"),
+        ((*PROFILE, "--default-resources", "gres='gpu:1:2:3'"), "gres is 'gpu:1:2:3'"),
+        ((*PROFILE, "--default-resources", "slurm_extra='--mem=3'"), "--mem=3 in slurm_extra"),
+        (
+            (*PROFILE, "--set-resources", "diagnose:mem_mb=90 if attempt < 4 else 900000"),
+            "rule diagnose after 3 failures, which ask for --gpus=1",
+        ),
         (
             (*PROFILE, "--slurm-init-seconds-before-status-checks=2000"),
             "forgets ended jobs after 3600 s",

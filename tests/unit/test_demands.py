@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from noise_resistance.study.configuration import Study, load
-from noise_resistance.study.demands import demand_of
+from noise_resistance.study.demands import demand_of, evaluations_by_rule
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,6 +70,25 @@ def test_later_attempts_of_a_bundle_keep_to_the_longest_job_together() -> None:
         last = demand_of(study(longest_job=240, **values), "evaluate", "cifar10", "resnet20", 9)
         first = demand_of(study(longest_job=240, **values), "evaluate", "cifar10", "resnet20", 1)
         assert last.runtime == max(first.runtime, 240 // jobs)
+
+
+def test_a_model_has_as_many_evaluations_as_the_study_has_of_it() -> None:
+    sweep = {"levels": [0.4], "scope": "kernels"}
+    noise = {"levels": [0.1, 0.2, 0.4], "scopes": ["kernels", "all"], "layer_sweep": sweep}
+    given = study(noise=noise, training={"snapshots": [1, 9]})
+    training = given.trainings[0]
+    noisy = [one for one in given.evaluations if one.training == training]
+    layers = [one for one in given.layer_evaluations if one.training == training]
+    assert evaluations_by_rule(given, training.model) == {
+        "evaluate_baseline": 1,
+        "evaluate_noise": len(noisy) + len(layers),
+        "evaluate_snapshot_baseline": 2,
+        "evaluate_snapshot_noise": 2 * len(noisy),
+    }
+    assert list(evaluations_by_rule(study(), training.model)) == [
+        "evaluate_baseline",
+        "evaluate_noise",
+    ]
 
 
 def test_an_evaluation_asks_for_more_with_more_draws_and_less_memory_without_a_gpu() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from noise_resistance.errors import ClusterError
-from noise_resistance.slurm import Submission, advice, check_slurm
+from noise_resistance.planning.slurm import check_slurm
+from noise_resistance.planning.submissions import Submission
 
 TRAIN = Submission(("train",), ("--gpus=1", "--time=300"))
 
@@ -99,8 +100,13 @@ def test_a_bundle_that_is_too_long_is_told_what_makes_it_shorter(programs: Path)
     assert "longest_job" not in line
 
 
-def test_trainings_that_get_too_few_attempts_are_pointed_out() -> None:
-    assert advice(submissions=4, attempts=4, longest_job=240) == []
-    (line,) = advice(submissions=9, attempts=4, longest_job=240)
-    assert "up to 9 submissions of 240 minutes" in line
-    assert "gets 4; add --retries 11" in line
+def test_the_limit_of_another_cluster_is_not_that_of_this_one(programs: Path) -> None:
+    check_slurm([Submission(("train",), ("--clusters=other", "--time=300"))], "sacct", 40)
+
+
+def test_the_same_is_asked_once(programs: Path) -> None:
+    answers(programs, "sbatch", f'echo "$*" >> {programs}/asked')
+    again = [Submission(("train",), ("--mem=1",), attempt) for attempt in (1, 4)]
+    check_slurm([*again, Submission(("diagnose",), ("--mem=1",))], "sacct", 40)
+    asked = (programs / "asked").read_text(encoding="utf-8").splitlines()
+    assert asked == 2 * ["--test-only --mem=1 --wrap=true"]

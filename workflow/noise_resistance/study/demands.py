@@ -12,7 +12,7 @@ from noise_resistance.study.architectures import depth_of
 from noise_resistance.study.configuration import Study
 from noise_resistance.study.layers import layers_of
 
-__all__ = ["Demand", "demand_of", "seconds_of"]
+__all__ = ["Demand", "demand_of", "evaluations_by_rule", "seconds_of"]
 
 # Seconds of one epoch of ResNet20 on 50,000 images of CIFAR10: what Keras's example states for a
 # GTX 1080 Ti, and what one thread of a server's CPU takes (docs/performance.md).
@@ -67,7 +67,7 @@ def demand_of(study: Study, step: str, dataset: str, model: str | None, attempt:
     longest = study.longest_job
     if step == "evaluate":
         # The first attempt of a bundle asks for what it takes, and no later one for too much.
-        longest = max(minutes, longest // _bundled(study, model))
+        longest = max(minutes, longest // sum(evaluations_by_rule(study, model).values()))
     memory = _MEMORY_MB[kind] + (0 if study.device == "cpu" else _CUDA_MB)
     return Demand(
         mem_mb=memory * min(attempt, _LARGEST_GROWTH),
@@ -90,13 +90,23 @@ def seconds_of(study: Study, step: str, dataset: str, model: str | None) -> floa
     return _images(study, step, dataset) / _IMAGES * depth / _DEPTH * _seconds_of_epoch(study)
 
 
-def _bundled(study: Study, model: str | None) -> int:
-    """Return how many evaluations one trained model has, which profiles/slurm submits as one."""
-    states = 1 + len(study.snapshots)
+def evaluations_by_rule(study: Study, model: str | None) -> dict[str, int]:
+    """Return how many evaluations one trained model has, which profiles/slurm submits as one.
+
+    Args:
+        study: the configuration.
+        model: its name, None where its layers are not known.
+    """
     noisy = len(study.readings) * len(study.noise_levels)
-    sweep = study.layer_sweep
+    sweep, snapshots = study.layer_sweep, len(study.snapshots)
     layers = len(layers_of(model, sweep.scope)) if model and sweep.levels else 0
-    return states * (1 + noisy) + layers * len(sweep.levels)
+    counts = {
+        "evaluate_baseline": 1,
+        "evaluate_noise": noisy + layers * len(sweep.levels),
+        "evaluate_snapshot_baseline": snapshots,
+        "evaluate_snapshot_noise": snapshots * noisy,
+    }
+    return {rule: count for rule, count in counts.items() if count}
 
 
 def _seconds_of_epoch(study: Study) -> float:

@@ -4,35 +4,13 @@ import math
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from noise_resistance.errors import ClusterError
+from noise_resistance.planning.submissions import Submission
 
-__all__ = ["Submission", "advice", "check_slurm"]
+__all__ = ["check_slurm"]
 
 _SECONDS = 60
-
-
-@dataclass(frozen=True)
-class Submission:
-    """What a submission asks of Slurm.
-
-    Attributes:
-        rules: the names of its jobs' rules; several are bundled.
-        options: of ``sbatch``, such as ``--mem=4000``.
-        attempt: 1, or more after failures.
-    """
-
-    rules: tuple[str, ...]
-    options: tuple[str, ...]
-    attempt: int = 1
-
-    def __str__(self) -> str:
-        bundle = len(self.rules) > 1
-        what = f"{'bundled ' if bundle else ''}jobs of {'rules' if bundle else 'rule'}"
-        failures = self.attempt - 1
-        after = f" after {failures} failure{'s' * (failures > 1)}" if failures else ""
-        return f"the {what} {' and '.join(self.rules)}{after}"
 
 
 def check_slurm(
@@ -68,24 +46,6 @@ def check_slurm(
     for submission in dict.fromkeys(submissions):
         _check_submission(submission)
         _check_time(submission, limits)
-
-
-def advice(submissions: int, attempts: int, longest_job: int) -> list[str]:
-    """Return a line for trainings that may need more submissions than they get.
-
-    Args:
-        submissions: of `longest_job` minutes, that the longest training takes at the most.
-        attempts: that Snakemake makes.
-        longest_job: minutes.
-    """
-    if submissions <= attempts:
-        return []
-    line = (
-        f"A training may take up to {submissions} submissions of {longest_job} minutes "
-        f"(longest_job) and gets {attempts}; add --retries {submissions + 2}. None is lost: the "
-        "same command goes on from the last epoch."
-    )
-    return [line]
 
 
 def _check_accounting() -> None:
@@ -142,7 +102,9 @@ def _minutes(limit: str) -> float:
 
 def _check_time(submission: Submission, limits: Mapping[str, float]) -> None:
     """Slurm may accept a job that is too long for its partition and never start it."""
-    wanted = dict(option.split("=", 1) for option in submission.options)
+    wanted = dict(option.partition("=")[::2] for option in submission.options)
+    if "--clusters" in wanted:
+        return
     partitions = wanted.get("--partition", "").split(",")
     longest = max((limits[name] for name in partitions if name in limits), default=math.inf)
     if float(wanted.get("--time", 0)) > longest:

@@ -1,0 +1,1 @@
+"""What a study asks of a scheduler, and whether that scheduler can run it."""
