@@ -6,11 +6,14 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-##### Configuration #####
+##### Configuration: of the working directory, else as it comes with this file #####
 
 
-configfile: "config/datasets.yaml"
-configfile: "config/config.yaml"
+include: "workflow/rules/configuration.smk"
+
+
+configfile: of_this_study("config/datasets.yaml")
+configfile: of_this_study("config/config.yaml")
 
 
 ##### Rules, in the order of the pipeline #####
@@ -33,30 +36,25 @@ include: "workflow/rules/cluster.smk"
 rule all:
     default_target: True
     input:
-        table_files(),
-        figure_files(),
-        f"{paths.summary}.csv",
-        paths.report,
-        why_files(),
+        products.all(),
 
 
 rule trainings:
     input:
-        training_files(paths.weights),
+        lambda wildcards: products.trainings(paths.weights),
 
 
 rule evaluations:
     input:
-        training_files(paths.baseline),
-        evaluation_files(),
+        lambda wildcards: products.trainings(paths.baseline),
+        lambda wildcards: products.evaluations(),
 
 
 rule tables:
     input:
-        table_files(),
+        products.tables(),
 
 
 rule figures:
     input:
-        figure_files(),
-        why_figures(),
+        products.figures(),

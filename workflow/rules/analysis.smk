@@ -16,31 +16,15 @@ localrules:
     tradeoff_figure,
 
 
-SUMMARY = f"{paths.summary}.h5"
-
-# Without its records Snakemake takes any finished study for this one. One file tells: it was
-# summarised from this configuration by this code, or not.
-if workflow.is_main_process:
-    try:
-        check_unrecorded(
-            SUMMARY,
-            "summary",
-            fingerprint("summarise"),
-            summarised_from(),
-            beside=f"{paths.summary}.csv",
-        )
-    except DataError as error:
-        sys.exit(f"error: {error}")
-
-
 rule summarise:
     input:
-        there(training_files(paths.history)),
-        there(training_files(paths.baseline)),
-        there(evaluation_files()),
+        products.there(lambda: products.trainings(paths.history)),
+        products.there(lambda: products.trainings(paths.baseline)),
+        products.there(products.evaluations),
     output:
         csv=f"{paths.summary}.csv",
         hdf5=SUMMARY,
+        settings=paths.settings,
     log:
         f"{paths.logs}/summarise.log",
     conda:
@@ -48,21 +32,25 @@ rule summarise:
     params:
         outline=outline,
         specification=specification("summarise"),
+        settings=settings,
         incomplete="--incomplete" if study.incomplete else "",
         code=fingerprint("summarise"),
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} summarise"
+        "{params.program} --log {log:q} summarise"
         " --outline {params.outline:q}"
         " --specification {params.specification:q}"
         " --csv {output.csv:q}"
         " --hdf5 {output.hdf5:q}"
+        " --settings {params.settings:q}"
+        " --settings-file {output.settings:q}"
         " {params.incomplete}"
         " --fingerprint {params.code}"
 
 
 rule table1:
     input:
-        dataset_files().values(),
+        ancient(products.datasets.values()),
     output:
         multiext(
             f"{paths.tables}/table1",
@@ -76,11 +64,12 @@ rule table1:
         CONDA_ENVIRONMENT
     params:
         outline=outline,
-        datasets=to_json(dataset_files()),
+        datasets=json.dumps(products.datasets),
         stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
         code=fingerprint("tables"),
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} table1"
+        "{params.program} --log {log:q} table1"
         " --outline {params.outline:q}"
         " --datasets {params.datasets:q}"
         " --stem {params.stem:q}"
@@ -104,8 +93,9 @@ rule table2:
         outline=outline,
         stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
         code=fingerprint("tables"),
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} table2"
+        "{params.program} --log {log:q} table2"
         " --outline {params.outline:q}"
         " --summary {input:q}"
         " --stem {params.stem:q}"
@@ -129,8 +119,9 @@ rule table3:
         outline=outline,
         stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
         code=fingerprint("tables"),
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} table3"
+        "{params.program} --log {log:q} table3"
         " --outline {params.outline:q}"
         " --summary {input:q}"
         " --scope {wildcards.scope}"
@@ -155,8 +146,9 @@ rule uncertainty:
         outline=outline,
         stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
         code=fingerprint("uncertainty"),
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} uncertainty"
+        "{params.program} --log {log:q} uncertainty"
         " --outline {params.outline:q}"
         " --summary {input:q}"
         " --scope {wildcards.scope}"
@@ -181,8 +173,9 @@ rule best_rate:
         outline=outline,
         stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
         code=fingerprint("best_rate"),
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} best-rate"
+        "{params.program} --log {log:q} best-rate"
         " --outline {params.outline:q}"
         " --summary {input:q}"
         " --scope {wildcards.scope}"
@@ -207,8 +200,9 @@ rule comparison:
         outline=outline,
         stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
         code=fingerprint("comparison"),
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} comparison"
+        "{params.program} --log {log:q} comparison"
         " --outline {params.outline:q}"
         " --summary {input:q}"
         " --scope {wildcards.scope}"
@@ -233,8 +227,9 @@ rule readings:
         outline=outline,
         stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
         code=fingerprint("readings"),
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} readings"
+        "{params.program} --log {log:q} readings"
         " --outline {params.outline:q}"
         " --summary {input:q}"
         " --stem {params.stem:q}"
@@ -258,8 +253,9 @@ rule claims:
         outline=outline,
         stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
         code=fingerprint("claims"),
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} claims"
+        "{params.program} --log {log:q} claims"
         " --outline {params.outline:q}"
         " --summary {input:q}"
         " --stem {params.stem:q}"
@@ -283,8 +279,9 @@ rule learning_rate_figure:
         outline=outline,
         stem=lambda wildcards, output: output.png.removesuffix(".png"),
         code=fingerprint("learning_rate_figure"),
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} learning-rate-figure"
+        "{params.program} --log {log:q} learning-rate-figure"
         " --outline {params.outline:q}"
         " --summary {input:q}"
         " --dataset {wildcards.dataset}"
@@ -310,8 +307,9 @@ rule optimizer_figure:
         outline=outline,
         stem=lambda wildcards, output: output.png.removesuffix(".png"),
         code=fingerprint("optimizer_figure"),
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} optimizer-figure"
+        "{params.program} --log {log:q} optimizer-figure"
         " --outline {params.outline:q}"
         " --summary {input:q}"
         " --scope {wildcards.scope}"
@@ -336,8 +334,9 @@ rule tradeoff_figure:
         outline=outline,
         stem=lambda wildcards, output: output.png.removesuffix(".png"),
         code=fingerprint("tradeoff_figure"),
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} tradeoff-figure"
+        "{params.program} --log {log:q} tradeoff-figure"
         " --outline {params.outline:q}"
         " --summary {input:q}"
         " --scope {wildcards.scope}"

@@ -1,4 +1,5 @@
-# From the archives as they are published to one HDF5 file a dataset.
+# From the archives as they are published to one HDF5 file a dataset. What depends on a dataset depends
+# on the small file beside it, which is never deleted, and not on its time.
 
 
 localrules:
@@ -10,42 +11,43 @@ rule download_dataset:
     output:
         paths.archive,
     log:
-        f"{paths.logs}/download_dataset/{{dataset}}/{{archive}}.log",
+        f"{paths.logs}/download_dataset/{{dataset}}/{{checksum}}/{{archive}}.log",
     # It tries five times by itself.
     retries: 0
     conda:
         CONDA_ENVIRONMENT
-    # No parameter: the checksum decides what the archive is, and an archive that is there and has it
-    # is not fetched again from elsewhere.
-    resources:
-        url=lambda wildcards: archive_of(wildcards).url,
     params:
-        checksum=lambda wildcards: archive_of(wildcards).checksum,
+        checksum=lambda wildcards: catalogue_entry(wildcards).archive(wildcards.archive).checksum,
+        # Where it comes from decides nothing: an archive that is there is not fetched from elsewhere.
+        url=lambda wildcards, threads: catalogue_entry(wildcards).archive(wildcards.archive).url,
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} download-dataset"
-        " --url {resources.url:q}"
+        "{params.program} --log {log:q} download-dataset"
+        " --url {params.url:q}"
         " --checksum {params.checksum:q}"
         " --output {output:q}"
 
 
 rule prepare_dataset:
     input:
-        archive_files,
+        products.archives,
     output:
-        paths.dataset,
+        description=paths.dataset,
+        images=paths.images,
     log:
-        f"{paths.logs}/prepare_dataset/{{dataset}}.log",
+        f"{paths.logs}/prepare_dataset/{{dataset}}/{{digest}}.log",
     # What is wrong with an archive is so at each attempt.
     retries: 0
     conda:
         CONDA_ENVIRONMENT
     params:
-        entry=lambda wildcards: to_json(dataset_of(wildcards).as_mapping()),
+        entry=lambda wildcards: json.dumps(catalogue_entry(wildcards).as_mapping(), sort_keys=True),
         archives=lambda wildcards, input: [f"--archive={path}" for path in input],
         code=fingerprint("prepare_dataset"),
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} prepare-dataset"
+        "{params.program} --log {log:q} prepare-dataset"
         " --entry {params.entry:q}"
         " {params.archives:q}"
-        " --output {output:q}"
+        " --output {output.description:q}"
         " --fingerprint {params.code}"

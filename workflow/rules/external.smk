@@ -8,47 +8,38 @@ localrules:
 
 rule evaluate_external:
     input:
-        dataset=external_dataset,
+        dataset=ancient(dataset_file),
         file=lambda wildcards: study.external_models[wildcards.external].file,
     output:
-        f"{paths.external}/baseline.h5",
-        external_noise_files(),
+        update(products.external_outputs()),
     log:
         f"{paths.logs}/evaluate_external/{{external}}.log",
-    benchmark:
-        f"{paths.benchmarks}/evaluate_external/{{external}}.tsv"
     conda:
         CONDA_ENVIRONMENT
     threads: study.evaluation_threads
     resources:
         gpu=GPUS,
-        device=study.device,
-        trainings_per_gpu=study.trainings_per_gpu,
         mem_mb=asks("evaluate_external", "mem_mb"),
         runtime=asks("evaluate_external", "runtime"),
         disk_mb=asks("evaluate_external", "disk_mb"),
     params:
-        entry=lambda wildcards: to_json(study.external_models[wildcards.external].as_mapping()),
-        readings=external_readings(),
-        levels=[f"--noise-level={level}" for level in study.noise_levels],
+        request=request_of("evaluate_external"),
+        code=version_of("evaluate_external"),
         folder=paths.external,
-        code=fingerprint("evaluate_external"),
+        program=program,
+        machine=machine,
     shell:
-        "python -m noise_resistance --log {log:q} evaluate-external"
-        " --entry {params.entry:q}"
+        "{params.program} --log {log:q} evaluate-external"
         " --dataset {input.dataset:q}"
-        " --readings {params.readings:q}"
-        " {params.levels}"
+        " --request {params.request:q}"
+        " --file {input.file:q}"
         " --folder {params.folder:q}"
-        " --device {resources.device}"
-        " --trainings-per-gpu {resources.trainings_per_gpu}"
-        " --threads {threads}"
-        " --fingerprint {params.code}"
+        " {params.machine}"
 
 
 rule summarise_external:
     input:
-        external_files(),
+        products.external_files(),
     output:
         csv=f"{paths.external_summary}.csv",
         hdf5=f"{paths.external_summary}.h5",
@@ -57,12 +48,13 @@ rule summarise_external:
     conda:
         CONDA_ENVIRONMENT
     params:
-        models=external_folders(),
+        models=json.dumps(products.external_folders()),
         scopes=[f"--scope={scope}" for scope in study.readings],
         levels=[f"--noise-level={level}" for level in study.noise_levels],
         code=fingerprint("summarise_external"),
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} summarise-external"
+        "{params.program} --log {log:q} summarise-external"
         " --models {params.models:q}"
         " {params.scopes} {params.levels}"
         " --csv {output.csv:q}"
@@ -85,11 +77,12 @@ rule external_figure:
     conda:
         CONDA_ENVIRONMENT
     params:
-        titles=to_json({name: one.title for name, one in study.catalogue.items()}),
+        titles=json.dumps({name: one.title for name, one in study.catalogue.items()}),
         stem=lambda wildcards, output: output.png.removesuffix(".png"),
         code=fingerprint("external_figure"),
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} external-figure"
+        "{params.program} --log {log:q} external-figure"
         " --external {input:q}"
         " --titles {params.titles:q}"
         " --stem {params.stem:q}"

@@ -7,13 +7,12 @@ localrules:
 
 rule report:
     input:
-        table_files(),
-        figure_files(),
-        why_figures(),
-        there(training_files(paths.history)),
-        there(training_files(paths.baseline)),
-        datasets=dataset_files().values(),
-        measured=measured_files().values(),
+        products.tables(),
+        products.figures(),
+        products.there(lambda: products.trainings(paths.history)),
+        products.there(lambda: products.trainings(paths.baseline)),
+        datasets=ancient(products.datasets.values()),
+        measured=products.measured.values(),
         summary=SUMMARY,
     output:
         paths.report,
@@ -23,14 +22,15 @@ rule report:
         CONDA_ENVIRONMENT
     params:
         outline=outline,
-        datasets=to_json(dataset_files()),
-        measured=to_json(measured_files()),
-        configuration=configuration,
-        tables=[f"--table={stem}" for stem in all_tables()],
-        figures=[f"--figure={stem}" for stem in [*figure_stems(study.outline), *whys()]],
+        datasets=json.dumps(products.datasets),
+        measured=json.dumps(products.measured),
+        configuration=settings,
+        tables=[f"--table={stem}" for stem in products.table_stems],
+        figures=[f"--figure={stem}" for stem in products.figure_stems],
         code=fingerprint("report"),
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} report"
+        "{params.program} --log {log:q} report"
         " --outline {params.outline:q}"
         " --summary {input.summary:q}"
         " --datasets {params.datasets:q}"

@@ -1,58 +1,39 @@
-# One model for each dataset, model, optimizer, learning rate and seed.
+# One model for each dataset, model, recipe, optimizer, learning rate and seed.
+#
+# Outputs are marked `update`, so that Snakemake does not delete them before a job: each job looks
+# first at its own output, then at the store, and computes only what neither has.
 
 
 rule train:
     input:
-        dataset_to_train,
+        dataset=ancient(dataset_file),
     output:
-        weights=paths.weights,
-        history=paths.history,
-        optimizer=paths.optimizer,
-        snapshots=snapshot_outputs("model.weights.h5"),
-        snapshot_states=snapshot_outputs("history.h5", "optimizer.h5"),
+        weights=update(paths.weights),
+        history=update(paths.history),
+        optimizer=update(paths.optimizer),
+        snapshots=update(products.kept("model.weights.h5", "history.h5", "optimizer.h5")),
     log:
         f"{paths.logs}/train/{TRAINING}.log",
-    benchmark:
-        f"{paths.benchmarks}/train/{TRAINING}.tsv"
     conda:
         CONDA_ENVIRONMENT
     threads: study.training_threads
     resources:
         gpu=GPUS,
-        device=study.device,
-        trainings_per_gpu=study.trainings_per_gpu,
         mem_mb=asks("train", "mem_mb"),
         runtime=asks("train", "runtime"),
         disk_mb=asks("train", "disk_mb"),
     params:
-        dataset=dataset_file,
-        dataset_identity=lambda wildcards: to_json(request_of(wildcards).dataset),
-        optimizer_definition=lambda wildcards: to_json(request_of(wildcards).optimizer_definition),
-        recipe=to_json(study.recipe.as_mapping()),
-        code=fingerprint("train"),
+        request=request_of("train"),
+        code=version_of("train"),
+        folder=lambda wildcards, output: str(Path(output.weights).parent),
+        # A function of the output: which states are kept decides no number.
+        kept=lambda wildcards, output: [f"--keep-epoch={epoch}" for epoch in study.kept_epochs],
+        program=program,
+        machine=machine,
     shell:
-        "python -m noise_resistance --log {log:q} train"
-        " --dataset {params.dataset:q}"
-        " --dataset-identity {params.dataset_identity:q}"
-        " --model {wildcards.model}"
-        " --optimizer {wildcards.optimizer}"
-        " --optimizer-definition {params.optimizer_definition:q}"
-        " --learning-rate {wildcards.learning_rate}"
-        " --seed {wildcards.seed}"
-        " --recipe {params.recipe:q}"
-        " --weights {output.weights:q}"
-        " --history {output.history:q}"
-        " --device {resources.device}"
-        " --trainings-per-gpu {resources.trainings_per_gpu}"
-        " --threads {threads}"
-        " --fingerprint {params.code}"
-        " {output.snapshots:q}"
-
-
-# The last handler of each kind is the only one that Snakemake calls.
-onsuccess:
-    discard_states()
-
-
-onerror:
-    discard_states()
+        "{params.program} --log {log:q} train"
+        " --dataset {input.dataset:q}"
+        " --request {params.request:q}"
+        " --folder {params.folder:q}"
+        " {params.kept}"
+        " {params.machine}"

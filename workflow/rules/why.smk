@@ -14,57 +14,44 @@ localrules:
 
 rule diagnose:
     input:
-        dataset_for_diagnostics,
-        states=diagnosed_states,
-        weights=diagnosed_weights,
+        dataset=ancient(dataset_file),
+        states=products.kept("history.h5", "optimizer.h5") + [paths.history, paths.optimizer],
+        snapshots=products.kept("model.weights.h5"),
+        weights=paths.weights,
     output:
-        paths.diagnostics,
+        update(paths.diagnostics),
     log:
         f"{paths.logs}/diagnose/{TRAINING}.log",
-    benchmark:
-        f"{paths.benchmarks}/diagnose/{TRAINING}.tsv"
     conda:
         CONDA_ENVIRONMENT
     threads: study.evaluation_threads
     resources:
         gpu=GPUS,
-        device=study.device,
-        trainings_per_gpu=study.trainings_per_gpu,
         mem_mb=asks("diagnose", "mem_mb"),
         runtime=asks("diagnose", "runtime"),
         disk_mb=asks("diagnose", "disk_mb"),
     params:
-        dataset=dataset_file,
-        optimizer_definition=lambda wildcards: to_json(request_of(wildcards).optimizer_definition),
-        recipe=to_json(study.recipe.as_mapping()),
-        images=study.diagnostics.images,
-        batches=study.diagnostics.batches,
-        code=fingerprint("diagnose"),
+        request=request_of("diagnose"),
+        code=version_of("diagnose"),
+        training=lambda wildcards, input: str(Path(input.weights).parent),
+        program=program,
+        machine=machine,
     shell:
-        "python -m noise_resistance --log {log:q} diagnose"
-        " --dataset {params.dataset:q}"
-        " --model {wildcards.model}"
-        " --optimizer-definition {params.optimizer_definition:q}"
-        " --learning-rate {wildcards.learning_rate}"
-        " --seed {wildcards.seed}"
-        " --recipe {params.recipe:q}"
-        " --images {params.images}"
-        " --batches {params.batches}"
+        "{params.program} --log {log:q} diagnose"
+        " --dataset {input.dataset:q}"
+        " --request {params.request:q}"
+        " --training {params.training:q}"
         " --output {output:q}"
-        " --device {resources.device}"
-        " --trainings-per-gpu {resources.trainings_per_gpu}"
-        " --threads {threads}"
-        " --fingerprint {params.code}"
-        " {input.weights:q}"
+        " {params.machine}"
 
 
 rule summarise_lengths:
     input:
-        training_files(paths.history),
-        training_files(paths.baseline),
-        evaluation_files(),
-        snapshot_training_files(paths.baseline),
-        snapshot_evaluation_files(),
+        lambda wildcards: products.trainings(paths.history),
+        lambda wildcards: products.trainings(paths.baseline),
+        lambda wildcards: products.evaluations(),
+        lambda wildcards: products.snapshot_trainings(paths.baseline),
+        lambda wildcards: products.snapshot_evaluations(),
     output:
         csv=f"{paths.lengths}.csv",
         hdf5=f"{paths.lengths}.h5",
@@ -77,8 +64,9 @@ rule summarise_lengths:
         specification=specification("summarise_lengths"),
         snapshots=[f"--snapshot={epoch}" for epoch in study.snapshots],
         code=fingerprint("summarise_lengths"),
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} summarise-lengths"
+        "{params.program} --log {log:q} summarise-lengths"
         " --outline {params.outline:q}"
         " --specification {params.specification:q}"
         " {params.snapshots:q}"
@@ -105,8 +93,9 @@ rule length_table:
         outline=outline,
         stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
         code=fingerprint("length_table"),
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} length-table"
+        "{params.program} --log {log:q} length-table"
         " --outline {params.outline:q}"
         " --lengths {input:q}"
         " --scope {wildcards.scope}"
@@ -131,8 +120,9 @@ rule length_figure:
         outline=outline,
         stem=lambda wildcards, output: output.png.removesuffix(".png"),
         code=fingerprint("length_figure"),
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} length-figure"
+        "{params.program} --log {log:q} length-figure"
         " --outline {params.outline:q}"
         " --lengths {input:q}"
         " --scope {wildcards.scope}"
@@ -141,7 +131,7 @@ rule length_figure:
 
 rule summarise_diagnostics:
     input:
-        training_files(paths.diagnostics),
+        lambda wildcards: products.trainings(paths.diagnostics),
     output:
         csv=f"{paths.diagnostics_summary}.csv",
         hdf5=f"{paths.diagnostics_summary}.h5",
@@ -153,8 +143,9 @@ rule summarise_diagnostics:
         outline=outline,
         specification=specification("summarise_diagnostics"),
         code=fingerprint("summarise_diagnostics"),
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} summarise-diagnostics"
+        "{params.program} --log {log:q} summarise-diagnostics"
         " --outline {params.outline:q}"
         " --specification {params.specification:q}"
         " --csv {output.csv:q}"
@@ -180,8 +171,9 @@ rule gradient_noise:
         outline=outline,
         stem=lambda wildcards, output: output.csv.removesuffix(".csv"),
         code=fingerprint("gradient_noise"),
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} gradient-noise"
+        "{params.program} --log {log:q} gradient-noise"
         " --outline {params.outline:q}"
         " --diagnostics {input:q}"
         " --stem {params.stem:q}"
@@ -206,8 +198,9 @@ rule why_figure:
         outline=outline,
         stem=lambda wildcards, output: output.png.removesuffix(".png"),
         code=fingerprint("why_figure"),
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} why-figure"
+        "{params.program} --log {log:q} why-figure"
         " --outline {params.outline:q}"
         " --summary {input.summary:q}"
         " --diagnostics {input.diagnostics:q}"
@@ -217,8 +210,8 @@ rule why_figure:
 
 rule summarise_layers:
     input:
-        training_files(paths.baseline),
-        layer_files(),
+        lambda wildcards: products.trainings(paths.baseline),
+        lambda wildcards: products.layer_evaluations(),
     output:
         csv=f"{paths.layers}.csv",
         hdf5=f"{paths.layers}.h5",
@@ -232,8 +225,9 @@ rule summarise_layers:
         levels=[f"--noise-level={level}" for level in study.layer_sweep.levels],
         arrays=study.layer_sweep.scope,
         code=fingerprint("summarise_layers"),
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} summarise-layers"
+        "{params.program} --log {log:q} summarise-layers"
         " --outline {params.outline:q}"
         " --specification {params.specification:q}"
         " {params.levels}"
@@ -261,8 +255,9 @@ rule layers_figure:
         outline=outline,
         stem=lambda wildcards, output: output.png.removesuffix(".png"),
         code=fingerprint("layers_figure"),
+        program=program,
     shell:
-        "python -m noise_resistance --log {log:q} layers-figure"
+        "{params.program} --log {log:q} layers-figure"
         " --outline {params.outline:q}"
         " --layers {input:q}"
         " --model {wildcards.model}"

@@ -97,7 +97,7 @@ def _kind_of(path: Path) -> str:
     except OSError as error:
         raise DataError(
             f"{path}: damaged or no HDF5 file ({str(error).splitlines()[0]}); of what the workflow "
-            "writes this describes folders, .h5, .csv and .tsv; the rest opens with any program"
+            "writes this describes folders, .h5 and .csv; the rest opens with any program"
         ) from error
     if kind not in KINDS:
         raise DataError(f"{path}: an HDF5 file, but not one of this workflow")

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from noise_resistance.analysis.actions import STEPS
 from noise_resistance.analysis.plan import Job
+from noise_resistance.store.jobs import COMPUTE
 from noise_resistance.study.configuration import Study
 from noise_resistance.study.sizes import archive_size, dataset_size, file_size
 
@@ -13,22 +15,31 @@ __all__ = ["disk_needed"]
 _ROW = 250
 
 
-def disk_needed(study: Study, jobs: Iterable[Job]) -> int:
+def disk_needed(study: Study, jobs: Iterable[Job]) -> tuple[int, int]:
     """Return the bytes that archives, datasets, trainings and evaluations will add.
 
     A file of a training is taken to be as large as the mean of those of its name and model that are
     there; where there are none, as large as the numbers in it. Tables, figures and the report are
     not counted.
+
+    Args:
+        study: the configuration.
+        jobs: what is left.
+
+    Returns: the bytes of files that are missing, and those of new entries of the store, which are
+        copies of what is computed: on a file system that has clones they take no room.
     """
     means = _means(Path(study.paths.root, "trainings"))
-    return round(
-        sum(
-            _size(study, job, Path(output), means)
-            for job in jobs
-            for output in job.outputs
-            if not Path(output).exists()
-        )
-    )
+    results = entries = 0.0
+    for job in jobs:
+        kept = bool(study.store) and job.rule in STEPS and job.action == COMPUTE
+        for output in map(Path, job.outputs):
+            missing = not output.exists()
+            if missing or kept:
+                size = _size(study, job, output, means)
+                results += size if missing else 0
+                entries += size if kept else 0
+    return round(results), round(entries)
 
 
 def _size(study: Study, job: Job, output: Path, means: dict[tuple[str, str], float]) -> float:
@@ -36,7 +47,8 @@ def _size(study: Study, job: Job, output: Path, means: dict[tuple[str, str], flo
     if job.rule == "download_dataset":
         return archive_size(study.catalogue[values["dataset"]], output.name)
     if job.rule == "prepare_dataset":
-        return dataset_size(study.catalogue[values["dataset"]])
+        images = output.suffix == ".h5"
+        return dataset_size(study.catalogue[values["dataset"]]) if images else 0
     if job.rule == "summarise" and output.suffix == ".csv":
         return _ROW * study.noise.draws * len(study.evaluations)
     if job.rule == "evaluate_external":
@@ -55,9 +67,8 @@ def _size(study: Study, job: Job, output: Path, means: dict[tuple[str, str], flo
 def _means(trainings: Path) -> dict[tuple[str, str], float]:
     sizes: dict[tuple[str, str], list[int]] = {}
     for path in trainings.rglob("*.h5"):
-        if ".resume" not in path.parts:
-            model = path.relative_to(trainings).parts[1]
-            sizes.setdefault((_sort(path), model), []).append(path.stat().st_size)
+        model = path.relative_to(trainings).parts[1]
+        sizes.setdefault((_sort(path), model), []).append(path.stat().st_size)
     return {key: sum(one) / len(one) for key, one in sizes.items()}
 
 

@@ -24,6 +24,7 @@ COLUMNS = {
     if name not in ("learning_rate", "seed", "settled", "settled_before_decay")
 }
 COLUMNS["epochs"] = "epochs of its training: unknown"
+_STEPS = {"baseline": "evaluate_external", "noise": "evaluate_external"}
 _TEXT = ("dataset", "model", "optimizer", "scope", "epochs")
 
 
@@ -48,7 +49,7 @@ def summarise_external(
     Raises:
         DataError: a file is missing or damaged, or not what `measured.MeasuredFiles` takes.
     """
-    files, draws = MeasuredFiles(), None
+    files, draws = MeasuredFiles(steps=_STEPS), None
     tables = []
     for model, where in models.items():
         folder = Path(where["folder"])

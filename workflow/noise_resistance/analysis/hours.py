@@ -6,18 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from noise_resistance.analysis.plan import Job
-from noise_resistance.errors import DataError
-from noise_resistance.storage.hdf5 import read_record
+from noise_resistance.analysis.times import read_times
 from noise_resistance.study.architectures import depth_of
 from noise_resistance.study.configuration import Study
 from noise_resistance.study.demands import seconds_of
 
 __all__ = ["TIMED_RULES", "Records", "TimedJob", "hours_at_once", "time_jobs"]
 
-# Each rule with a benchmark record, and the arithmetic that stands in where there is none.
+# Files that are read for each rule, dataset and model: medians of more would not be better.
+_SAMPLE = 20
+# Each rule whose jobs are timed, and the arithmetic that stands in where none has finished.
 TIMED_RULES = {
     "train": "train",
     "evaluate_baseline": "baseline",
@@ -50,11 +49,12 @@ class TimedJob:
 
 
 class Records:
-    """The seconds that the finished jobs of a study took."""
+    """The seconds that the finished jobs of a study took, as their files state them."""
 
-    def __init__(self, folder: Path) -> None:
-        """Read a study's folder of benchmark records."""
-        self._tables = {rule: _read(folder, rule) for rule in TIMED_RULES}
+    def __init__(self, study: Path) -> None:
+        """Read some files of each rule, dataset and model below a study's folder."""
+        table = read_times(study, at_most=_SAMPLE)
+        self._tables = {rule: table[table["rule"] == rule] for rule in TIMED_RULES}
 
     def __len__(self) -> int:
         """Return how many jobs there are records of."""
@@ -86,11 +86,11 @@ class Records:
 def time_jobs(
     study: Study, jobs: Sequence[Job], records: Records, remaining: Mapping[str, float]
 ) -> list[TimedJob]:
-    """Say of each job with a benchmark record how long it will take.
+    """Say of each job that trains or measures how long it will take.
 
     Args:
         study: the configuration, by which jobs that resemble no finished one are estimated.
-        jobs: what is left.
+        jobs: what is to be computed.
         records: of the jobs that have finished.
         remaining: what part of a training is left, by its weights file, where it has begun.
     """
@@ -131,7 +131,7 @@ def hours_at_once(timed: Sequence[TimedJob], at_once: int) -> float:
 
 
 def _folder(job: Job) -> str:
-    names = ("dataset", "model", "optimizer", "learning_rate", "seed")
+    names = ("dataset", "model", "recipe", "optimizer", "learning_rate", "seed")
     return "/".join(job.wildcards.get(name, "") for name in names)
 
 
@@ -141,26 +141,3 @@ def _estimate(study: Study, job: Job) -> float:
         dataset = study.external_models[job.wildcards["external"]].dataset
         return seconds_of(study, step, dataset, None)
     return seconds_of(study, step, job.wildcards["dataset"], job.wildcards["model"])
-
-
-def _read(folder: Path, rule: str) -> pd.DataFrame:
-    rows = []
-    for path in (folder / rule).rglob("*.tsv"):
-        place = path.relative_to(folder / rule)
-        dataset, model = place.parts[:2] if len(place.parts) > 1 else ("", "")
-        try:
-            seconds = float(pd.read_csv(path, sep="\t")["s"].mean())
-        except (ValueError, KeyError):
-            continue  # half a record, of a job that is running
-        if rule == "train":
-            seconds = max(seconds, _epochs(folder.parent / "trainings" / place.with_suffix("")))
-        rows.append((dataset, model, seconds))
-    return pd.DataFrame(rows, columns=["dataset", "model", "seconds"])
-
-
-def _epochs(training: Path) -> float:
-    """Return the seconds of all epochs: the record of a resumed training has its last run alone."""
-    try:
-        return float(read_record(training / "history.h5", "history", ["seconds"])["seconds"].sum())
-    except DataError:
-        return 0.0

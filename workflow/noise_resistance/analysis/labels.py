@@ -94,5 +94,6 @@ def _one_of(known: Iterable[str], name: str, complaint: str) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """Return a number with its noun: ``1 seed``, ``2 seeds``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """Return a number with its noun: ``1 seed``, ``2 seeds``, ``1,200 entries``."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"

@@ -98,4 +98,5 @@ def covers(outline: Outline, table: pd.DataFrame) -> str:
     parts = [f"{describe_run(outline)}.", describe_settling(table, outline)]
     if len(outline.seeds) == 1:
         parts.append(ONE_SEED)
+    parts.append(table.attrs.get("mixture", ""))
     return " ".join(part for part in parts if part)

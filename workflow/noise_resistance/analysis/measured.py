@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from noise_resistance.analysis.mixture import Environments
 from noise_resistance.errors import DataError
 from noise_resistance.storage.hdf5 import Record, read_record
-from noise_resistance.study.currency import difference
+from noise_resistance.store.versions import counts, version_of, version_of_fingerprint
+from noise_resistance.study.differences import difference
 from noise_resistance.study.grid import Evaluation, Training
 from noise_resistance.study.outline import Outline
 from noise_resistance.study.specification import Specification
@@ -68,16 +70,18 @@ class _Baseline:
 
 
 class MeasuredFiles:
-    """Reads files one by one, and compares each with those before it."""
+    """Reads files one by one, and compares each with those before it; a history comes first."""
 
-    def __init__(self, code: Mapping[str, str] | None = None) -> None:
+    def __init__(self, *, strict: bool = False, steps: Mapping[str, str] | None = None) -> None:
         """Begin with no file.
 
         Args:
-            code: the fingerprint of each step; of one that is not named, all files must have the
-                first one's.
+            strict: whether files must be of this program's version of their step, and state what is
+                wanted and no more; otherwise all must be of the first one's version.
+            steps: the step that makes each kind of file; the study's own by default.
         """
-        self._code = code or {}
+        self._strict, self._steps = strict, dict(steps or _STEPS)
+        self.environments = Environments()
         # Of what was read no more is kept than is compared: a study may have 100,000 files.
         self._first_by_code: dict[str, _First] = {}
         self._first_by_model: dict[str, _First] = {}
@@ -102,9 +106,7 @@ class MeasuredFiles:
         again = f"delete the folder {folder} and run snakemake again, which trains anew"
         record = read_record(path, "history", ["loss", "learning_rate"])
         self._check_made_from(record, "history", wanted, again)
-        # Trainings of earlier versions do not say what they were trained on.
-        if "dataset_sha256" in record.attributes:
-            self._check_dataset(record, dataset, again)
+        self._check_sources(record, folder, dataset, again)
         losses = _numbers(record, "loss", 1, again)
         if not losses.size or not np.isfinite(losses).all():
             raise DataError(f"{path}: its losses are not all finite numbers; {again}")
@@ -194,38 +196,34 @@ class MeasuredFiles:
         self, record: Record, kind: str, wanted: Mapping[str, Any], again: str
     ) -> None:
         """Refuse what was made by other code, whose differences may be the code's, or otherwise."""
-        code = record.attributes.get("fingerprint")
-        if (expected := self._code.get(_STEPS[kind])) is None:
-            first = self._first_by_code.setdefault(kind, _First(record.path, code))
-            expected = first.value
-            whose = f"than {first.path} ({expected})"
+        self.environments.add(record)
+        code, step = str(record.attributes.get("fingerprint")), self._steps[kind]
+        if self._strict:
+            alike = code in counts(step)
+            whose = f"than this program's (version {version_of(step)})"
         else:
-            whose = f"than this program's ({expected})"
-        if code != expected:
+            first = self._first_by_code.setdefault(kind, _First(record.path, code))
+            versions = [version_of_fingerprint(step, one) for one in (first.value, code)]
+            alike = versions[0] == versions[1]
+            whose = f"than {first.path} ({first.value})"
+        if not alike:
             raise DataError(
                 f"{record.path}: made by other code (fingerprint {code}) {whose}; {again}"
             )
-        if differs := difference(record.parameters, wanted, whole=bool(self._code)):
+        if differs := difference(record.parameters, wanted, whole=self._strict):
             raise DataError(f"{record.path}: made from other settings: {differs}; {again}")
-        trained_by, trainer = record.attributes.get("training_fingerprint"), self._code.get("train")
-        if kind != "history" and trainer and trained_by != trainer:
-            raise DataError(
-                f"{record.path}: measured on weights that other code trained (fingerprint "
-                f"{trained_by}) than this program's ({trainer}); {again}"
-            )
 
-    def _check_sources(self, record: Record, model: str, dataset: str) -> None:
-        weights = _stated(record, "weights_sha256")
+    def _check_sources(self, record: Record, model: str, dataset: str, again: str = _AGAIN) -> None:
+        weights = _stated(record, "weights_sha256", again)
         first = self._first_by_model.setdefault(model, _First(record.path, weights))
         if weights != first.value:
+            # A history is the training's own: what was measured is made again, and nothing trained.
+            which = "it" if first.path.name == "history.h5" else "both"
             raise DataError(
-                f"{record.path}: measured on other weights than {first.path}; delete both and run "
-                "snakemake again"
+                f"{record.path}: measured on other weights than {first.path}; delete {which} and "
+                "run snakemake again"
             )
-        self._check_dataset(record, dataset, _AGAIN)
-
-    def _check_dataset(self, record: Record, dataset: str, again: str) -> None:
-        content = _stated(record, "dataset_sha256")
+        content = _stated(record, "dataset_sha256", again)
         first = self._first_by_dataset.setdefault(dataset, _First(record.path, content))
         if content != first.value:
             raise DataError(
@@ -246,8 +244,13 @@ class StudyFiles:
                 with their places in the grid and with each other.
         """
         self._outline, self._specification = outline, specification
-        self._files = MeasuredFiles(specification.code if specification else None)
+        self._files = MeasuredFiles(strict=specification is not None)
         self._trainings: dict[Training, dict[str, Any]] = {}
+
+    @property
+    def environments(self) -> Environments:
+        """Versions and devices of the files read so far."""
+        return self._files.environments
 
     def history(self, one: Training, snapshot: int | None = None) -> Record:
         """Read the losses of a training, or of one of its snapshots."""
@@ -259,7 +262,7 @@ class StudyFiles:
         """Read a baseline's accuracy and predictions."""
         path = self._path(self._outline.paths.baseline, one, snapshot)
         parameters = self._specification.baseline(one) if self._specification else {}
-        wanted = {"model": one.model, **parameters, "training": self._training(one)}
+        wanted = {**parameters, "model": one.model, "training": self._training(one)}
         return self._files.baseline(path, wanted, self._model(one, snapshot), one.dataset)
 
     def noise(self, one: Evaluation, snapshot: int | None = None) -> Record:
@@ -276,8 +279,8 @@ class StudyFiles:
     def diagnostics(self, one: Training) -> Record:
         """Read the diagnostics of a training."""
         path = self._path(self._outline.paths.diagnostics, one)
-        parameters = self._specification.diagnostics if self._specification else {}
-        wanted = {"model": one.model, **parameters, "training": self._training(one)}
+        parameters = self._specification.diagnosis(one) if self._specification else {}
+        wanted = {**parameters, "model": one.model, "training": self._training(one)}
         return self._files.diagnostics(path, wanted, self._model(one), one.dataset)
 
     def _training(self, one: Training) -> dict[str, Any]:
@@ -301,10 +304,10 @@ class StudyFiles:
         return paths.fill(template, one)
 
 
-def _stated(record: Record, name: str) -> Any:
-    """Return an attribute that says what was measured."""
+def _stated(record: Record, name: str, again: str) -> Any:
+    """Return an attribute that says what was trained or measured."""
     if not (value := record.attributes.get(name)):
-        raise DataError(f"{record.path}: does not say what it measured ({name}); {_AGAIN}")
+        raise DataError(f"{record.path}: does not say what it is of ({name}); {again}")
     return value
 
 

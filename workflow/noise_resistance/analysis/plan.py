@@ -1,15 +1,20 @@
-"""What a study still has to run and why, as Snakemake's dry run says it."""
+"""What jobs a study has, which of them Snakemake would run and why, as its dry run says it."""
 
 import ast
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-__all__ = ["Job", "jobs_left", "reasons"]
+from noise_resistance.store.jobs import COMPUTE
+
+__all__ = ["NOTHING", "Job", "as_document", "jobs_of", "reasons"]
+
+# What becomes of a job that Snakemake does not plan; of others `store.jobs` says it.
+NOTHING = "nothing"
 
 _MISSING = ("Missing output files", "Incomplete output files")
 _REASONS = {
@@ -23,48 +28,62 @@ _REASONS = {
     "Forced execution": "was forced",
 }
 _CHANGES = re.compile(r"across all output: before: (.*?) now: (.*?) ?(?:; [A-Z]|$)")
-_FINGERPRINT = re.compile(r"[0-9a-f]{16}")
+# A fingerprint, or a version as `store.versions` gives it.
+_CODE = re.compile(r"(unlisted-)?[0-9a-f]{16}|[1-9][0-9]*")
 _LONGEST_VALUE = 30
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job that Snakemake would run.
+    """One job of a study.
 
     Attributes:
         rule: its rule.
         wildcards: values by wildcard; empty for rules without any.
-        reason: why it would run, in our words.
-        outputs: the files it would make.
+        outputs: the files it makes.
+        action: what becomes of it: `NOTHING`, or what `store.jobs` names.
+        reason: why Snakemake would run it, in our words; empty where it would not.
         stale: its files are there, and no longer what the study asks for.
     """
 
     rule: str
     wildcards: Mapping[str, str]
-    reason: str
     outputs: tuple[str, ...]
+    action: str = COMPUTE
+    reason: str = ""
     stale: bool = False
 
 
-def jobs_left(dry_run: str) -> list[Job]:
-    """Read the jobs from what ``snakemake --dry-run`` printed; the target rules are left out."""
-    found = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", dry_run, re.MULTILINE)
+def jobs_of(dry_run: Iterable[Mapping[str, Any]]) -> list[Job]:
+    """Make the jobs that a dry run gives, by rule and outputs; target rules are left out.
+
+    Args:
+        dry_run: of each job ``rule``, ``wildcards``, ``outputs``, ``planned`` and ``reason``.
+
+    Returns: the jobs; those that are planned are to be computed, until somebody looks.
+    """
     jobs = []
-    for rule, about in found:
-        fields = dict(re.findall(r"^    (\w+): (.*)$", about, re.MULTILINE))
-        if "output" not in fields:
+    for one in dry_run:
+        if not one["outputs"]:
             continue
-        reason = fields.get("reason", "")
+        planned, reason = one["planned"], one["reason"]
         jobs.append(
             Job(
-                rule,
-                dict(re.findall(r"(\w+)=([^,]+)", fields.get("wildcards", ""))),
-                _in_our_words(reason),
-                tuple(fields["output"].split(", ")),
-                not any(one in reason for one in _MISSING),
+                one["rule"],
+                one["wildcards"],
+                tuple(one["outputs"]),
+                COMPUTE if planned else NOTHING,
+                _in_our_words(reason) if planned else "",
+                planned and not any(missing in reason for missing in _MISSING),
             )
         )
-    return jobs
+    return sorted(jobs, key=lambda job: (job.rule, job.outputs))
+
+
+def as_document(study: str, jobs: Iterable[Job]) -> dict[str, Any]:
+    """Return jobs as plain values, which programs count."""
+    names = ("rule", "wildcards", "action", "reason", "outputs")
+    return {"study": study, "jobs": [{name: getattr(job, name) for name in names} for job in jobs]}
 
 
 def reasons(jobs: Sequence[Job]) -> dict[str, Counter[str]]:
@@ -88,9 +107,9 @@ def _in_our_words(reason: str) -> str:
 def _changes(before: str, now: str) -> str:
     """Say which parameters of a job changed, from the values it had and those it has."""
     old, new = list(_values(before)), list(_values(now))
-    codes = [[one for one in values if _is_fingerprint(one)] for values in (old, new)]
+    codes = [[one for one in values if _is_code(one)] for values in (old, new)]
     said = ["its code changed"] if any(codes) else []
-    old, new = ([one for one in values if not _is_fingerprint(one)] for values in (old, new))
+    old, new = ([one for one in values if not _is_code(one)] for values in (old, new))
     for value in new:
         like = [one for one in old if _alike(one, value)]
         if like:
@@ -115,8 +134,8 @@ def _values(text: str) -> Iterator[Any]:
             yield value
 
 
-def _is_fingerprint(value: Any) -> bool:
-    return isinstance(value, str) and bool(_FINGERPRINT.fullmatch(value))
+def _is_code(value: Any) -> bool:
+    return isinstance(value, str) and bool(_CODE.fullmatch(value))
 
 
 def _alike(one: Any, other: Any) -> bool:

@@ -3,85 +3,58 @@
 import base64
 import shutil
 import textwrap
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from noise_resistance.analysis.actions import STEPS, Outlook, Progress
 from noise_resistance.analysis.disk import disk_needed
 from noise_resistance.analysis.hours import Records, TimedJob, hours_at_once, time_jobs
-from noise_resistance.analysis.plan import Job, reasons
-from noise_resistance.errors import DataError
-from noise_resistance.storage.hdf5 import read_record
-from noise_resistance.storage.locks import holder
-from noise_resistance.storage.resume import lock_of, resume_folder
+from noise_resistance.analysis.plan import NOTHING, Job, reasons
+from noise_resistance.store.jobs import COMPUTE, LOOK, RESTORE
 from noise_resistance.study.configuration import Study
 from noise_resistance.study.paths import LAYER_SCOPE
 
 __all__ = ["plan_text"]
 
 _LAYERS = "evaluate_noise, layers"
+_ROWS = (*list(STEPS)[:3], _LAYERS, *list(STEPS)[3:])
 _RECORDS = Path(".snakemake")
 _WIDTH = 94
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
-@dataclass(frozen=True)
-class _Progress:
-    """A training that is left and has a state to go on from, or runs.
-
-    Attributes:
-        epochs: how many are finished.
-        process: who trains it now, empty where nobody does.
-    """
-
-    epochs: int
-    process: str
-
-
-def plan_text(study: Study, jobs: Sequence[Job], at_once: int) -> str:
+def plan_text(study: Study, jobs: Sequence[Job], outlook: Outlook, at_once: int) -> str:
     """Write what is done, left, begun and stale, the hours and the disk it will take.
 
     Args:
         study: the study, its paths relative to the working directory.
-        jobs: what Snakemake would run.
+        jobs: all its jobs, with what becomes of them.
+        outlook: knows how far a training is.
         at_once: how many trainings or evaluations run at the same time.
     """
-    progress = _progress(study, jobs)
-    remaining = {file: 1 - one.epochs / study.recipe.epochs for file, one in progress.items()}
+    left = [job for job in jobs if job.action != NOTHING]
+    computed = [job for job in left if job.action == COMPUTE]
+    progress = _progress(outlook, computed)
+    epochs = study.recipe.epochs
+    remaining = {file: max(0, 1 - one.epochs / epochs) for file, one in progress.items()}
     running = {file for file, one in progress.items() if one.process} | _started()
-    records = Records(Path(study.paths.benchmarks))
-    timed = time_jobs(study, jobs, records, remaining)
+    records = Records(Path(study.paths.root))
+    timed = time_jobs(study, computed, records, remaining)
     lines = [f"study {study.name}: {study.paths.root}/", ""]
-    lines += _counts(study, jobs, timed, running)
-    if not jobs:
+    lines += _counts(jobs, timed, running)
+    if not left:
         lines += ["", "nothing is left to do"]
         return "\n".join(lines)
-    lines += ["", "why", *_why(jobs)]
+    lines += ["", "why", *_why(left)]
     for title, wanted in (("running", True), ("begun", False)):
         these = [(file, one) for file, one in progress.items() if bool(one.process) == wanted]
         if these:
             lines += ["", title, *(_training(study, *one) for one in these)]
     if _locked():
         lines += ["", "a run is going on here (or was killed: snakemake --unlock)"]
-    lines += ["", *_needs(study, jobs, timed, len(records), at_once)]
+    lines += ["", *_needs(study, left, timed, len(records), at_once)]
     return "\n".join(lines)
-
-
-def _totals(study: Study) -> dict[str, int]:
-    trainings, snapshots = len(study.trainings), len(study.snapshots)
-    evaluations = len(study.evaluations)
-    totals = {
-        "train": trainings,
-        "evaluate_baseline": trainings,
-        "evaluate_noise": evaluations,
-        _LAYERS: len(study.layer_evaluations),
-        "evaluate_snapshot_baseline": snapshots * trainings,
-        "evaluate_snapshot_noise": snapshots * evaluations,
-        "diagnose": trainings if study.diagnostics.images else 0,
-        "evaluate_external": len(study.external_models),
-    }
-    return {row: total for row, total in totals.items() if total}
 
 
 def _row(job: Job) -> str:
@@ -89,30 +62,34 @@ def _row(job: Job) -> str:
     return _LAYERS if job.rule == "evaluate_noise" and in_sweep else job.rule
 
 
-def _counts(
-    study: Study, jobs: Sequence[Job], timed: Sequence[TimedJob], running: set[str]
-) -> Iterator[str]:
-    totals = _totals(study)
-    left = Counter(map(_row, jobs))
-    active = Counter(_row(job) for job in jobs if running & set(job.outputs))
-    stale = Counter(_row(job) for job in jobs if job.stale)
-    seconds = dict.fromkeys(totals, 0.0)
+def _counts(jobs: Sequence[Job], timed: Sequence[TimedJob], running: set[str]) -> Iterator[str]:
+    by_row: defaultdict[str, list[Job]] = defaultdict(list)
+    for job in jobs:
+        by_row[_row(job)].append(job)
+    seconds: defaultdict[str, float] = defaultdict(float)
     for one in timed:
         seconds[_row(one.job)] += one.seconds
     estimated = {_row(one.job) for one in timed if not one.measured}
-    yield f"  {'rule':28}{'done':>8}{'left':>8}{'running':>9}{'stale':>8}{'hours left':>14}"
-    for row, total in totals.items():
-        hours = f"{'~' if row in estimated else ''}{seconds[row] / 3600:.2f}"
-        yield (
-            f"  {row:28}{total - left[row]:8d}{left[row]:8d}{active[row]:9d}{stale[row]:8d}"
-            f"{hours:>14}"
-        )
-    others = [job for job in jobs if _row(job) not in totals]
-    active_others = sum(bool(running & set(job.outputs)) for job in others)
-    stale_others = sum(job.stale for job in others)
-    yield (
-        f"  {'datasets, tables, ...':28}{'':8}{len(others):8d}{active_others:9d}{stale_others:8d}"
+    heads = ("done", "left", "running", "stale", LOOK, RESTORE, COMPUTE)
+    yield f"  {'rule':28}{''.join(f'{head:>9}' for head in heads)}{'hours left':>12}"
+    for row in _ROWS:
+        if these := by_row.pop(row, []):
+            hours = f"{'~' if row in estimated else ''}{seconds[row] / 3600:.2f}"
+            yield f"  {row:28}{_numbers(these, running)}{hours:>12}"
+    others = [job for these in by_row.values() for job in these]
+    yield f"  {'datasets, tables, ...':28}{_numbers(others, running)}"
+
+
+def _numbers(jobs: Sequence[Job], running: set[str]) -> str:
+    actions = Counter(job.action for job in jobs)
+    numbers = (
+        actions[NOTHING],
+        len(jobs) - actions[NOTHING],
+        sum(job.action != NOTHING and not running.isdisjoint(job.outputs) for job in jobs),
+        sum(job.stale for job in jobs),
+        *(actions[one] for one in (LOOK, RESTORE, COMPUTE)),
     )
+    return "".join(f"{number:9d}" for number in numbers)
 
 
 def _why(jobs: Sequence[Job]) -> Iterator[str]:
@@ -124,29 +101,13 @@ def _why(jobs: Sequence[Job]) -> Iterator[str]:
             yield f"      {line}".replace(_NO_BREAK, " ")
 
 
-def _progress(study: Study, jobs: Sequence[Job]) -> dict[str, _Progress]:
+def _progress(outlook: Outlook, jobs: Sequence[Job]) -> dict[str, Progress]:
     """Return how far each training left is that has begun, by its weights file."""
-    found = {}
-    for job in jobs:
-        if job.rule != "train":
-            continue
-        weights = job.outputs[0]
-        process = holder(lock_of(weights)) or ""
-        epochs = min(_finished_epochs(resume_folder(weights)), study.recipe.epochs)
-        if process or epochs:
-            found[weights] = _Progress(epochs, process)
-    return found
+    found = {job.outputs[0]: outlook.progress(job) for job in jobs if job.rule == "train"}
+    return {file: one for file, one in found.items() if one.process or one.epochs}
 
 
-def _finished_epochs(folder: Path) -> int:
-    kept = sorted(folder.glob("*.h5"), key=lambda path: path.stat().st_mtime)
-    try:
-        return len(read_record(kept[-1], "checkpoint", ["loss"])["loss"]) if kept else 0
-    except DataError:
-        return 0
-
-
-def _training(study: Study, file: str, one: _Progress) -> str:
+def _training(study: Study, file: str, one: Progress) -> str:
     process = f" ({one.process})" if one.process else ""
     return f"  {Path(file).parent}: epoch {one.epochs} of {study.recipe.epochs}{process}"
 
@@ -186,15 +147,16 @@ def _needs(
     unknown = Counter(_row(one.job) for one in timed if not one.measured)
     if unknown:
         where = "one thread of a CPU" if study.device == "cpu" else "a GPU of 2017 (GTX 1080 Ti)"
-        missing = ", ".join(f"{count} of {row}" for row, count in unknown.items())
+        missing = ", ".join(f"{unknown[row]} of {row}" for row in _ROWS if unknown[row])
         yield (
             f"      unknown for {missing}: no such job has finished; ~ is an estimate, by "
             f"arithmetic, for {where}"
         )
-    free = shutil.disk_usage(".").free
+    results, entries = disk_needed(study, jobs)
+    copies = f", {_size(entries)} for the store where files cannot share blocks" if entries else ""
     yield (
-        f"disk: about {_size(disk_needed(study, jobs))} more for datasets, trainings and "
-        f"evaluations; {_size(free)} are free"
+        f"disk: about {_size(results)} more for datasets, trainings and evaluations{copies}; "
+        f"{_size(shutil.disk_usage('.').free)} are free"
     )
 
 

@@ -13,8 +13,6 @@ from noise_resistance.storage.hdf5 import read_record
 
 __all__ = ["describe"]
 
-_SEPARATORS = {".csv": ",", ".tsv": "\t"}
-_TITLES = {".csv": "A table, one row a line.", ".tsv": "Time and memory of one job, by Snakemake."}
 _LARGEST_LISTED = 1000
 # Values that are named one by one: so many, and no longer together.
 _MOST_NAMED, _LONGEST = 6, 80
@@ -30,19 +28,19 @@ def describe(path: Path) -> Description:
     """
     if path.is_dir():
         return _folder(path)
-    if path.suffix in _SEPARATORS and path.is_file():
+    if path.suffix == ".csv" and path.is_file():
         return _table(path)
     return describe_file(path)
 
 
 def _table(path: Path) -> Description:
     try:
-        table = pd.read_csv(path, sep=_SEPARATORS[path.suffix])
+        table = pd.read_csv(path)
     except (ValueError, OSError) as error:
         said = str(error).splitlines()[0]
         raise DataError(f"{path}: no table ({said}); delete it and run snakemake again") from error
     columns = tuple(_column(str(name), values) for name, values in table.items())
-    return _of_columns(path, "table", _TITLES[path.suffix], len(table), columns)
+    return _of_columns(path, "table", "A table, one row a line.", len(table), columns)
 
 
 def _folder(path: Path) -> Description:

@@ -5,6 +5,7 @@ training's baseline accuracy. Normalized accuracy is equation (8) for the single
 been measured is a hole: its numbers are NaN.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from noise_resistance.analysis.measured import BY_DRAW, StudyFiles
+from noise_resistance.analysis.mixture import describe_mixture
 from noise_resistance.analysis.settling import before_decay, has_settled
 from noise_resistance.errors import DataError
 from noise_resistance.storage.files import replace_atomically
@@ -88,13 +90,19 @@ def summarise(
     parameters: dict[str, Any] = {"outline": outline.to_json()}
     if specification:
         parameters["specification"] = specification.as_mapping()
-    write_record(hdf5, "summary", variables, provenance.attributes(parameters))
+    attributes = provenance.attributes(parameters)
+    attributes["computed_with"] = files.environments.as_mapping()
+    write_record(hdf5, "summary", variables, attributes)
     with replace_atomically(csv) as temporary:
         read_summary(hdf5).to_csv(temporary, index=False)
 
 
 def read_summary(path: Path) -> pd.DataFrame:
-    """Read a study's summary as a tidy table with the columns of `COLUMNS`."""
+    """Read a study's summary as a tidy table with the columns of `COLUMNS`.
+
+    Its attribute ``mixture`` says whether files of the study were computed with several versions or
+    devices; empty where they were not.
+    """
     record = read_record(path, "summary")
     evaluations, draws = record["accuracy"].shape
     columns: dict[str, Any] = {}
@@ -107,7 +115,10 @@ def read_summary(path: Path) -> pd.DataFrame:
             columns[name] = np.repeat(record[name], draws)
     table = pd.DataFrame(columns)
     table["normalized_accuracy"] = table["accuracy"] / table["baseline_accuracy"]
-    return table[list(COLUMNS)]
+    table = table[list(COLUMNS)]
+    computed_with = json.loads(str(record.attributes.get("computed_with", "{}")))
+    table.attrs["mixture"] = describe_mixture(computed_with)
+    return table
 
 
 def _read(

@@ -28,9 +28,8 @@ from noise_resistance.analysis.statistics import (
     describe_interval,
 )
 from noise_resistance.analysis.summary import read_summary
-from noise_resistance.errors import DataError
 from noise_resistance.storage.files import replace_atomically, write_text
-from noise_resistance.storage.hdf5 import read_attributes
+from noise_resistance.storage.sources import read_dataset_file
 from noise_resistance.study.grid import Experiment
 from noise_resistance.study.numbers import format_number
 from noise_resistance.study.outline import Outline
@@ -45,8 +44,8 @@ def write_table1(outline: Outline, dataset_files: Mapping[str, Path], stem: Path
 
     Args:
         outline: the study.
-        dataset_files: the prepared file of each dataset of the experiment, by name; their counts
-            are what the table states.
+        dataset_files: the small file of each prepared dataset of the experiment, by name; their
+            counts are what the table states.
         stem: the files' path without its ending; ``.csv``, ``.md`` and ``.tex`` are written.
 
     Raises:
@@ -169,9 +168,9 @@ def write_table3(outline: Outline, summary_file: Path, scope: str, stem: Path) -
 
 
 def _settling(summary: pd.DataFrame, experiment: Experiment, outline: Outline) -> list[str]:
-    """Say what of the table's own trainings had settled; the study may have others."""
+    """Say what of the table's own trainings had settled, and whether the study mixes versions."""
     said = describe_settling(summary.merge(_wanted(experiment)), outline)
-    return [said] if said else []
+    return [one for one in (said, summary.attrs.get("mixture", "")) if one]
 
 
 def _about(interval: str) -> str:
@@ -179,13 +178,7 @@ def _about(interval: str) -> str:
 
 
 def _counts_of(path: Path) -> dict[str, int]:
-    attributes = read_attributes(path, "dataset").attributes
-    missing = [name for name in _COUNTS if name not in attributes]
-    if missing:
-        raise DataError(
-            f"{path}: has no attribute '{missing[0]}'; delete it and run snakemake again"
-        )
-    return {name: int(attributes[name]) for name in _COUNTS}
+    return {name: int(read_dataset_file(path).counts[name]) for name in _COUNTS}
 
 
 def _images_per_class(counts: Mapping[str, int]) -> float:

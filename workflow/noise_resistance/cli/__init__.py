@@ -16,6 +16,7 @@ from noise_resistance.cli import (
     inspection,
     planning,
     reference,
+    store,
     training,
     why,
 )
@@ -50,6 +51,7 @@ for _module in (
     why,
     inspection,
     planning,
+    store,
     reference,
 ):
     for _name in _module.__all__:
@@ -113,7 +115,8 @@ def _redirect_output(log: Path) -> TextIO:
     """Send both output streams, those of C libraries included, to a file; return the terminal."""
     log.parent.mkdir(parents=True, exist_ok=True)
     terminal = os.fdopen(os.dup(2), "w", encoding="utf-8")
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    # To be read as well: an entry of the store keeps it.
+    descriptor = os.open(log, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(descriptor, 1)

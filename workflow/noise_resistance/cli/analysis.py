@@ -43,6 +43,8 @@ __all__ = [
     "--csv", type=FILE, required=True, help="Tidy table to write, one row an observation."
 )
 @click.option("--hdf5", type=FILE, required=True, help="HDF5 file to write.")
+@click.option("--settings", type=JSON, help="What the study is, as JSON.")
+@click.option("--settings-file", type=FILE, help="File to write that into.")
 @click.option("--incomplete", is_flag=True, help="Leave holes for files that are missing.")
 @fingerprint_option
 def summarise(
@@ -50,11 +52,16 @@ def summarise(
     specification: dict[str, Any] | None,
     csv: Path,
     hdf5: Path,
+    settings: dict[str, Any] | None,
+    settings_file: Path | None,
     incomplete: bool,
     fingerprint: str,
 ) -> None:
-    """Gather all accuracies of a study."""
+    """Gather all accuracies of a study, and write down what the study was."""
+    import json
+
     from noise_resistance.analysis.summary import summarise as run
+    from noise_resistance.storage.files import write_text
 
     run(
         outline_from(outline),
@@ -64,6 +71,8 @@ def summarise(
         specification=specification_from(specification),
         incomplete=incomplete,
     )
+    if settings is not None and settings_file is not None:
+        write_text(settings_file, json.dumps(settings, sort_keys=True, indent=1) + "\n")
 
 
 @click.command()

@@ -23,7 +23,7 @@ _LONGEST_TEXT = 40
 def show(paths: tuple[Path, ...], as_json: bool) -> None:
     """Print what a file of the workflow holds: what it is, parameters, numbers.
 
-    Takes .h5 files, tables (.csv), benchmark records (.tsv) and folders, a training's for instance.
+    Takes .h5 files, tables (.csv) and folders, a training's for instance.
     """
     from noise_resistance.analysis.shown import describe
 

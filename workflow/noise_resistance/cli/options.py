@@ -7,29 +7,33 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from noise_resistance.storage.provenance import Provenance
     from noise_resistance.study.outline import Outline
     from noise_resistance.study.specification import Specification
 
 __all__ = [
+    "DEFAULT_STORE",
     "FILE",
+    "FOLDER",
     "JSON",
-    "device_option",
+    "configfile_option",
+    "dataset_option",
+    "directory_option",
+    "dry_run_option",
     "fingerprint_option",
     "outline_from",
     "outline_option",
-    "places_option",
-    "prepare_evaluation",
+    "request_option",
     "scope_option",
+    "snakefile_option",
     "specification_from",
     "specification_option",
     "stem_option",
+    "store_option",
     "summary_option",
-    "threads_option",
-    "trained_model_options",
 ]
 
 FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 class _Json(click.ParamType[Any]):
@@ -53,19 +57,17 @@ JSON = _Json()
 fingerprint_option = click.option(
     "--fingerprint", default="none", help="Hash of the code that decides the result; recorded."
 )
-device_option = click.option(
-    "--device", type=click.Choice(["gpu", "cpu", "auto"]), default="auto", show_default=True
+dataset_option = click.option(
+    "--dataset",
+    type=FILE,
+    required=True,
+    help="The small file of a prepared dataset, results/datasets/<dataset>/<digest>.json.",
 )
-threads_option = click.option(
-    "--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads."
-)
-places_option = click.option(
-    "--trainings-per-gpu",
-    "places",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Jobs that may share a GPU.",
+request_option = click.option(
+    "--request",
+    type=JSON,
+    required=True,
+    help="All that decides the result, as JSON; files state it as their parameters.",
 )
 outline_option = click.option(
     "--outline", type=JSON, required=True, help="The study's grid, as JSON."
@@ -78,35 +80,36 @@ specification_option = click.option(
 )
 summary_option = click.option("--summary", type=FILE, required=True, help="The study's summary.h5.")
 scope_option = click.option("--scope", required=True, help="Noise scope.")
+DEFAULT_STORE = Path("results/store")
+store_option = click.option(
+    "--store",
+    "root",
+    type=FOLDER,
+    default=DEFAULT_STORE,
+    show_default=True,
+    help="Folder of the store.",
+)
+dry_run_option = click.option(
+    "--dry-run", "-n", is_flag=True, help="Say what would be done, and change nothing."
+)
+snakefile_option = click.option("--snakefile", "-s", type=FILE, help="As for snakemake.")
+directory_option = click.option(
+    "--directory",
+    "-d",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=".",
+    help="As for snakemake; it has to be there.",
+)
+configfile_option = click.option(
+    "--configfile",
+    "files",
+    type=FILE,
+    multiple=True,
+    help="As for snakemake: laid over config/config.yaml; may be repeated.",
+)
 stem_option = click.option(
     "--stem", type=FILE, required=True, help="Output path without its suffix."
 )
-
-
-def trained_model_options(command: Any) -> Any:
-    """Add the files and the name that say which trained model a command reads."""
-    options = (
-        click.option("--dataset", type=FILE, required=True, help="Prepared dataset, HDF5."),
-        click.option("--model", required=True, help="Model, such as resnet20."),
-        click.option("--weights", type=FILE, required=True, help="Trained weights."),
-        click.option("--history", type=FILE, required=True, help="The training's history."),
-        click.option("--output", type=FILE, required=True, help="File to write."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def prepare_evaluation(
-    device: str, places: int, threads: int, fingerprint: str, keras: bool = False
-) -> "Provenance":
-    """Choose the device of an evaluation, before TensorFlow is imported."""
-    from noise_resistance.devices import prepare_device
-    from noise_resistance.storage.provenance import Provenance
-
-    used = prepare_device(device, threads, keras=keras, places=places)
-    print(f"device: {used.description}", flush=True)
-    return Provenance(fingerprint, used.description)
 
 
 def outline_from(values: dict[str, Any]) -> "Outline":

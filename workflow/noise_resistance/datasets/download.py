@@ -54,7 +54,7 @@ def download(
         else:
             _copy(local, checksum, destination)
     except SourceError as error:
-        key = f"datasets.{destination.parent.name}.files.{destination.name}"
+        key = f"datasets.{destination.parents[1].name}.files.{destination.name}"
         raise DataError(
             _one_line(
                 f"{error}; run again, or name a mirror or a local file and its checksum "

@@ -1,4 +1,4 @@
-"""From a dataset's archives to its HDF5 file."""
+"""From a dataset's archives to its HDF5 file, and the small file that consumers depend on."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +13,7 @@ from noise_resistance.datasets.raw import RawDataset
 from noise_resistance.errors import ConfigurationError, DataError, suggest
 from noise_resistance.storage.hdf5 import Variable, write_record
 from noise_resistance.storage.provenance import Provenance
+from noise_resistance.storage.sources import write_dataset_file
 from noise_resistance.study.dataset import Dataset
 
 __all__ = ["READERS", "prepare"]
@@ -32,12 +33,13 @@ _IMAGE = ("row", "column", "channel")
 def prepare(
     dataset: Dataset, archives: Sequence[Path], output: Path, provenance: Provenance
 ) -> None:
-    """Read a dataset's archives, check them against the catalogue, and write its HDF5 file.
+    """Read a dataset's archives, check them against the catalogue, and write its two files.
 
     Args:
         dataset: the catalogue's entry.
         archives: a path for each archive of the entry, bearing its name.
-        output: the file to write; see `storage.hdf5`.
+        output: the small file to write, ``<digest>.json``; images and labels go into
+            ``<digest>.h5`` beside it.
         provenance: goes into the file.
 
     Raises:
@@ -54,20 +56,25 @@ def prepare(
     raw = READERS[dataset.reader](list(archives))
     _check(dataset, raw)
     height, width, channels = raw.train_images.shape[1:]
-    attributes = {
-        **provenance.attributes(parameters=dataset.identity()),
-        "name": dataset.name,
-        "title": dataset.title,
+    counts = {
         "classes": dataset.classes,
         "height": height,
         "width": width,
         "channels": channels,
         "train_images": len(raw.train_images),
         "test_images": len(raw.test_images),
+    }
+    attributes = {
+        **provenance.attributes(parameters=dataset.identity()),
+        "name": dataset.name,
+        "title": dataset.title,
+        **counts,
         "licence": dataset.licence,
         "source": dataset.source,
     }
-    write_record(output, "dataset", _variables(dataset, raw), attributes)
+    images = output.with_suffix(".h5")
+    write_record(images, "dataset", _variables(dataset, raw), attributes)
+    write_dataset_file(output, dataset.as_mapping(), counts)
 
 
 def _verify_archives(dataset: Dataset, archives: Sequence[Path]) -> None:

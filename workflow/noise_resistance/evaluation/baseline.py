@@ -27,7 +27,7 @@ def evaluate_baseline(
         precision: of the forward pass.
         output: the file to write, of kind ``baseline``.
         provenance: of this step.
-        parameters: what else decided the result, for the file's attributes.
+        parameters: what decided the result, for the file's attributes.
 
     Returns: the baseline accuracy, a fraction.
     """
@@ -51,7 +51,7 @@ def evaluate_baseline(
     }
     attributes = {
         **provenance.attributes({**parameters, "precision": precision}),
-        **trained.attributes(),
+        "weights_sha256": trained.digest,
         "images": images,
     }
     write_record(output, "baseline", variables, attributes)

@@ -19,7 +19,6 @@ from noise_resistance.evaluation.gradients import (
     spread_of,
     squared_norm_of,
 )
-from noise_resistance.evaluation.origin import origin_of
 from noise_resistance.evaluation.updates import UpdateStep
 from noise_resistance.models.resnet import BATCHNORM_EPSILON, ResNet
 from noise_resistance.models.weights import read_weights
@@ -28,6 +27,7 @@ from noise_resistance.storage.checksums import digest_of_arrays
 from noise_resistance.storage.hdf5 import Variable, read_record, write_record
 from noise_resistance.storage.provenance import Provenance
 from noise_resistance.study.recipe import Recipe
+from noise_resistance.study.request import TrainingRequest
 from noise_resistance.study.seeds import derive_seed
 
 __all__ = ["DiagnosedTraining", "diagnose"]
@@ -53,6 +53,18 @@ class DiagnosedTraining:
     recipe: Recipe
     folders: tuple[Path, ...]
 
+    @classmethod
+    def of(cls, request: TrainingRequest, folders: Sequence[Path]) -> "DiagnosedTraining":
+        """Take what is needed from a training's request."""
+        return cls(
+            request.model,
+            request.optimizer_definition,
+            request.learning_rate,
+            request.seed,
+            request.recipe,
+            tuple(folders),
+        )
+
 
 @dataclass(frozen=True)
 class _Point:
@@ -71,6 +83,7 @@ def diagnose(
     batches: int,
     output: Path,
     provenance: Provenance,
+    parameters: Mapping[str, Any],
 ) -> None:
     """Measure one training and write it.
 
@@ -81,6 +94,7 @@ def diagnose(
         batches: batches that the noise of batch gradients and of updates is measured on.
         output: the file to write, of kind ``diagnostics``.
         provenance: of this step.
+        parameters: what decided the result, for the file's attributes.
 
     Raises:
         DataError: a file is missing or damaged.
@@ -98,23 +112,9 @@ def diagnose(
         **_weight_variables(network, points),
         **_gradient_variables(points, measured),
     }
-    end = training.folders[-1]
-    origin = origin_of(end / "model.weights.h5", end / "history.h5", dataset)
-    parameters = {
-        "model": training.model,
-        "optimizer_definition": dict(training.optimizer_definition),
-        "learning_rate": training.learning_rate,
-        "seed": training.seed,
-        "recipe": training.recipe.as_mapping(),
-        "images": images,
-        "batches": batches,
-        "training": origin.training,
-    }
     attributes = {
         **provenance.attributes(parameters),
         "weights_sha256": digest_of_arrays(points[-1].weights),
-        "training_fingerprint": origin.training_fingerprint,
-        "dataset_sha256": origin.dataset_sha256,
     }
     write_record(output, "diagnostics", variables, attributes)
 

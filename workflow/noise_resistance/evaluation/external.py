@@ -1,6 +1,7 @@
 """A model that was trained elsewhere, measured like the study's own."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,11 @@ from noise_resistance.errors import DataError
 from noise_resistance.evaluation.baseline import evaluate_baseline
 from noise_resistance.evaluation.measure import ImageSet
 from noise_resistance.evaluation.noise import evaluate_noise
-from noise_resistance.evaluation.origin import Origin
 from noise_resistance.evaluation.trained_model import TrainedModel
 from noise_resistance.models.external import input_shape_of, load_external, prepare_images
 from noise_resistance.storage.provenance import Provenance
-from noise_resistance.storage.sources import digest_of_dataset
 from noise_resistance.study.external import ExternalModel
 from noise_resistance.study.noise_settings import NoiseSettings
-from noise_resistance.study.numbers import format_number
 
 __all__ = ["evaluate_external", "read_external"]
 
@@ -32,7 +30,7 @@ def read_external(entry: ExternalModel, dataset: Path) -> tuple[TrainedModel, di
         entry: the model.
         dataset: the prepared dataset.
 
-    Returns: the model, and its preprocessing in words and numbers, for files.
+    Returns: the model, and what was seen of it, for files.
 
     Raises:
         ConfigurationError: model and dataset do not fit.
@@ -54,44 +52,42 @@ def read_external(entry: ExternalModel, dataset: Path) -> tuple[TrainedModel, di
         batch_size=_BATCH_SIZE,
         preprocess=lambda images: prepare_images(images, entry, shape),
     )
-    stated = {
-        "model": "external",
-        "external": {**entry.as_mapping(), "input_size": list(shape[:2]), "channels": shape[2]},
+    seen = {
+        "model_file": entry.file,
+        "input_shape": list(shape),
         "resized": "bilinear" if shape[:2] != stored[:2] else "not resized",
     }
-    origin = Origin(dataset_sha256=digest_of_dataset(dataset))
-    return TrainedModel(model, weights, test_set, origin), stated
+    return TrainedModel(model, weights, test_set), seen
 
 
 def evaluate_external(
     entry: ExternalModel,
-    dataset: Path,
-    readings: Mapping[str, tuple[str, NoiseSettings]],
-    noise_levels: Iterable[float],
-    folder: Path,
+    images: Path,
+    wanted: Iterable[tuple[Mapping[str, Any], Path]],
     provenance: Provenance,
-) -> dict[tuple[str, float], float]:
-    """Measure a model without noise and under each reading at each noise level.
+) -> list[float]:
+    """Measure a model as each of some requests says.
 
     Args:
         entry: the model.
-        dataset: the prepared dataset.
-        readings: noise scope and settings by the name in paths.
-        noise_levels: eta, fractions.
-        folder: receives ``baseline.h5`` and ``noise/<reading>/eta-<level>.h5``, laid out as for the
-            study's own models.
+        images: the prepared dataset.
+        wanted: requests, as `study.external.ExternalModel.requests` gives them, and the file to
+            write for each: of kind ``baseline`` where it has no noise level, else ``noise``.
         provenance: of this step.
 
-    Returns: accuracies, fractions, by reading and level; the baseline's key is ("", 0).
+    Returns: the accuracies, fractions, in the order of the requests; means over the draws.
     """
-    trained, stated = read_external(entry, dataset)
-    found = {
-        ("", 0.0): evaluate_baseline(trained, "float32", folder / "baseline.h5", provenance, stated)
-    }
-    for name, (scope, settings) in readings.items():
-        for level in noise_levels:
-            output = folder / "noise" / name / f"eta-{format_number(level)}.h5"
-            found[name, level] = evaluate_noise(
-                trained, scope, level, settings, output, provenance, stated
+    trained, seen = read_external(entry, images)
+    provenance = replace(provenance, sources={**provenance.sources, **seen})
+    found = []
+    for request, output in wanted:
+        if "noise_level" not in request:
+            precision = request["precision"]
+            found.append(evaluate_baseline(trained, precision, output, provenance, dict(request)))
+        else:
+            settings = NoiseSettings.from_request(request)
+            scope, level = request["scope"], request["noise_level"]
+            found.append(
+                evaluate_noise(trained, scope, level, settings, output, provenance, dict(request))
             )
     return found

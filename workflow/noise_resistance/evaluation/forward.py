@@ -1,7 +1,7 @@
 """The two ways to run a model's inference: folded for our own networks, general for any other."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import tensorflow as tf
 
@@ -17,7 +17,7 @@ __all__ = ["PRECISIONS", "FoldedForward", "Forward", "GeneralForward", "forward_
 
 PRECISIONS = {"float32": tf.float32, "bfloat16": tf.bfloat16}
 
-Tensors = Mapping[str, tf.Tensor]
+Tensors: TypeAlias = Mapping[str, tf.Tensor]
 
 
 class Forward(Protocol):

@@ -11,6 +11,7 @@ from noise_resistance.evaluation.measure import Outcome
 from noise_resistance.evaluation.trained_model import TrainedModel
 from noise_resistance.storage.hdf5 import Variable, write_record
 from noise_resistance.storage.provenance import Provenance
+from noise_resistance.study.choices import chosen
 from noise_resistance.study.noise_settings import NoiseSettings
 
 __all__ = ["evaluate_noise"]
@@ -87,11 +88,11 @@ def evaluate_noise(
         **parameters,
         "scope": scope,
         "noise_level": noise_level,
-        **settings.as_mapping(),
+        **chosen(settings),
     }
     attributes = {
         **provenance.attributes(all_parameters),
-        **trained.attributes(),
+        "weights_sha256": trained.digest,
         "images": images,
     }
     write_record(output, "noise", variables, attributes)
@@ -100,9 +101,9 @@ def evaluate_noise(
 
 def _check_zero_noise(zero: Outcome, baseline: Outcome, output: Path) -> None:
     if not np.array_equal(zero.predictions, baseline.predictions):
-        differing = int((zero.predictions != baseline.predictions).sum())
         raise DataError(
-            f"{output}: not written: with eta = 0 the model answers {differing} test "
-            "images otherwise than without "
-            "noise; this is a fault of the program or of the machine, please report it with the log"
+            f"{output}: not written: with eta = 0 the model answers "
+            f"{(zero.predictions != baseline.predictions).sum()} test images otherwise than "
+            "without noise; this is a fault of the program or of the machine, please report it "
+            "with the log"
         )

@@ -1,48 +1,41 @@
-"""Where a model that is measured is from: its training, and the dataset it is measured on."""
+"""Whether a model's files are those of the training that they are taken for."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from noise_resistance.errors import DataError
 from noise_resistance.storage.hdf5 import read_attributes
-from noise_resistance.storage.sources import digest_of_dataset
 
-__all__ = ["Origin", "origin_of"]
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a model is from.
-
-    Attributes:
-        training: the parameters that its training recorded; empty for one trained elsewhere.
-        training_fingerprint: of the code that trained it, likewise.
-        dataset_sha256: digest of the dataset that it is measured on.
-    """
-
-    training: Mapping[str, Any] = field(default_factory=dict)
-    training_fingerprint: str = ""
-    dataset_sha256: str = ""
+__all__ = ["check_origin"]
 
 
-def origin_of(weights: Path, history: Path, dataset: Path) -> Origin:
-    """Read where a training's model is from.
+def check_origin(weights: Path, history: Path, training: Mapping[str, Any]) -> None:
+    """Refuse weights and history of another training than the one that is asked for.
 
     Args:
         weights: the trained weights.
         history: the training's history.
-        dataset: the prepared dataset that the model is measured on.
+        training: the training's request, as plain values.
 
     Raises:
-        DataError: a file is missing or damaged, or weights and history are of two trainings.
+        DataError: a file is missing or damaged, or of another training.
     """
-    trained = read_attributes(weights, "weights")
-    recorded = read_attributes(history, "history")
-    codes = [str(one.attributes.get("fingerprint", "")) for one in (trained, recorded)]
-    if trained.parameters != recorded.parameters or codes[0] != codes[1]:
-        raise DataError(
-            f"{weights}: of another training than {history}; delete both and run snakemake again"
-        )
-    return Origin(trained.parameters, codes[0], digest_of_dataset(dataset))
+    wanted = json.loads(json.dumps(dict(training)))
+    found = [read_attributes(weights, "weights"), read_attributes(history, "history")]
+    for record in found:
+        if record.parameters != wanted:
+            raise DataError(
+                f"{record.path}: of another training than the study's; delete it and run "
+                "snakemake again"
+            )
+    for name, what in (
+        ("fingerprint", "trained by other code"),
+        ("weights_sha256", "holds other weights"),
+    ):
+        one, other = (record.attributes.get(name) for record in found)
+        if one != other:
+            raise DataError(
+                f"{weights}: {what} than {history} states; delete both and run snakemake again"
+            )

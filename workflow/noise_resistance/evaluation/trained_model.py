@@ -1,18 +1,21 @@
 """A trained model and the test set it is measured on, read from their files."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from noise_resistance.datasets.prepared import read_split
+from noise_resistance.errors import DataError
 from noise_resistance.evaluation.measure import ImageSet
-from noise_resistance.evaluation.origin import Origin, origin_of
+from noise_resistance.evaluation.origin import check_origin
 from noise_resistance.models.resnet import ResNet
 from noise_resistance.models.weights import read_weights
 from noise_resistance.storage.checksums import digest_of_arrays
 from noise_resistance.storage.hdf5 import read_record
+from noise_resistance.storage.sources import digest_of_weights
 
 if TYPE_CHECKING:
     import keras
@@ -30,36 +33,37 @@ class TrainedModel:
     network: "ResNet | keras.Model"
     weights: dict[str, np.ndarray]
     test_set: ImageSet
-    origin: Origin = field(default_factory=Origin)
 
-    def attributes(self) -> dict[str, str]:
-        """Return what a file says of the model and dataset it was measured on."""
-        return {
-            "weights_sha256": digest_of_arrays(self.weights),
-            "training_fingerprint": self.origin.training_fingerprint,
-            "dataset_sha256": self.origin.dataset_sha256,
-        }
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of its weights."""
+        return digest_of_arrays(self.weights)
 
 
 def read_trained_model(
-    dataset: Path, model: str, weights: Path, history: Path, batch_size: int = _BATCH_SIZE
+    images: Path, training: Mapping[str, Any], folder: Path, batch_size: int = _BATCH_SIZE
 ) -> TrainedModel:
     """Read a trained model and its test set.
 
     Args:
-        dataset: the prepared dataset.
-        model: the model's name, such as ``resnet20``.
-        weights: the trained weights.
-        history: the training's history, which holds the mean image that the model subtracts.
+        images: the prepared dataset.
+        training: the request of its training, as plain values.
+        folder: of the training or of a snapshot: its ``model.weights.h5``, and ``history.h5``,
+            which holds the mean image that the model subtracts.
         batch_size: images a pass.
 
     Raises:
         DataError: a file is missing, damaged, or belongs to another training, model or dataset.
     """
-    test = read_split(dataset, "test")
+    weights, history = folder / "model.weights.h5", folder / "history.h5"
+    check_origin(weights, history, training)
+    test = read_split(images, "test")
     height, width, channels = test.images.shape[1:]
-    network = ResNet.named(model, (height, width, channels), test.classes)
+    network = ResNet.named(training["model"], (height, width, channels), test.classes)
     pixel_mean = read_record(history, "history", ["pixel_mean"])["pixel_mean"]
     values = read_weights(weights, network.arrays())
-    images = ImageSet(test.images, test.labels, test.classes, pixel_mean, batch_size)
-    return TrainedModel(network, values, images, origin_of(weights, history, dataset))
+    test_set = ImageSet(test.images, test.labels, test.classes, pixel_mean, batch_size)
+    trained = TrainedModel(network, values, test_set)
+    if trained.digest != digest_of_weights(weights):
+        raise DataError(f"{weights}: states the digest of other weights; delete it and run again")
+    return trained

@@ -41,10 +41,9 @@ def load_external(
     except (ConfigurationError, DataError):
         raise
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(
-            f"{path}: cannot be loaded as a Keras model ({reason}); save it with Keras 3, or name "
-            "its architecture"
+            f"{path}: cannot be loaded as a Keras model ({_first_line(error)}); save it with "
+            "Keras 3, or name its architecture"
         ) from error
     outputs = model.output_shape
     if not isinstance(outputs, tuple) or len(outputs) != 2 or outputs[-1] != classes:
@@ -53,6 +52,10 @@ def load_external(
             "dataset it was trained for"
         )
     return model
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def input_shape_of(

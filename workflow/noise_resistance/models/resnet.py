@@ -11,7 +11,7 @@ BatchNorm (training), and `models.folding` computes inference with BatchNorm ins
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import tensorflow as tf
 
@@ -41,7 +41,7 @@ BATCHNORM_ROLES = ("gamma", "beta", "moving_mean", "moving_variance")
 _STAGE_FILTERS = (16, 32, 64)
 DENSE = "dense"
 
-Tensors = Mapping[str, tf.Tensor]
+Tensors: TypeAlias = Mapping[str, tf.Tensor]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 
 from noise_resistance.errors import DataError
 from noise_resistance.models.resnet import ResNet
+from noise_resistance.storage.checksums import digest_of_arrays
 from noise_resistance.storage.files import replace_atomically
 from noise_resistance.storage.hdf5 import read_tree, stamp_tree
 from noise_resistance.study.arrays import Array, roles_of_layer
@@ -27,7 +28,7 @@ def write_weights(
         network: the structure.
         values: all its arrays by name.
         path: the file to write, ``<name>.weights.h5``.
-        attributes: as for `storage.hdf5.write_record`.
+        attributes: as for `storage.hdf5.write_record`; the weights' digest is added to them.
 
     Raises:
         DataError: the file cannot be written.
@@ -37,7 +38,8 @@ def write_weights(
         variable.assign(values[variable.path])
     with replace_atomically(path) as temporary:
         model.save_weights(temporary)
-        stamp_tree(temporary, "weights", attributes)
+        digest = {"weights_sha256": digest_of_arrays(values)}
+        stamp_tree(temporary, "weights", {**attributes, **digest})
 
 
 def read_weights(path: str | Path, arrays: tuple[Array, ...]) -> dict[str, np.ndarray]:
@@ -64,12 +66,15 @@ def read_weights(path: str | Path, arrays: tuple[Array, ...]) -> dict[str, np.nd
     expected = {array.name: array.shape for array in arrays}
     shapes = {name: values.shape for name, values in found.items()}
     if shapes != expected:
-        odd = next(
-            name for name in sorted({*shapes, *expected}) if shapes.get(name) != expected.get(name)
-        )
         raise DataError(
-            f"{path}: weights of another network: {odd} has shape {shapes.get(odd)}, "
-            f"expected {expected.get(odd)}; "
+            f"{path}: weights of another network: {_first_difference(shapes, expected)}; "
             "delete the file and run snakemake again"
         )
     return found
+
+
+def _first_difference(shapes: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
+    odd = next(
+        name for name in sorted({*shapes, *expected}) if shapes.get(name) != expected.get(name)
+    )
+    return f"{odd} has shape {shapes.get(odd)}, expected {expected.get(odd)}"

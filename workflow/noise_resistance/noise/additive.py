@@ -1,6 +1,7 @@
 """Gaussian noise on weights: w + eta * s * z (paper, equations 4 to 6, where s is sigma_w)."""
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -13,7 +14,7 @@ from noise_resistance.study.arrays import Array
 
 __all__ = ["perturb", "weight_deviations"]
 
-Deviation = float | np.ndarray
+Deviation: TypeAlias = float | np.ndarray
 
 
 def weight_deviations(

@@ -6,6 +6,7 @@ in the configuration's schema.
 """
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 
@@ -15,7 +16,7 @@ __all__ = ["NOISE_KINDS", "NoiseKind", "noise_kind_named"]
 
 # From an array's values and the values that `sigma_of` pools, both float64, to s: one number, or
 # one for each weight of the array.
-NoiseKind = Callable[[np.ndarray, np.ndarray], float | np.ndarray]
+NoiseKind: TypeAlias = Callable[[np.ndarray, np.ndarray], float | np.ndarray]
 
 
 def _additive(_: np.ndarray, pooled: np.ndarray) -> float:

@@ -7,11 +7,24 @@ has the same ones.
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["checksum_of_attributes", "checksum_of_values", "digest_of", "digest_of_arrays"]
+__all__ = [
+    "canonical",
+    "checksum_of_attributes",
+    "checksum_of_values",
+    "digest_of",
+    "digest_of_arrays",
+    "digest_of_file",
+]
+
+
+def canonical(values: Any) -> str:
+    """Write plain values as JSON in the one way that requests and keys are made of."""
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def checksum_of_values(values: np.ndarray) -> str:
@@ -38,3 +51,9 @@ def digest_of(checksums: Mapping[str, str]) -> str:
 def digest_of_arrays(arrays: Mapping[str, np.ndarray]) -> str:
     """Return one SHA-256 for arrays by name, in whatever order."""
     return digest_of({name: checksum_of_values(values) for name, values in arrays.items()})
+
+
+def digest_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -28,7 +28,7 @@ def replace_atomically(path: str | Path) -> Iterator[Path]:
 
     The temporary name ends like `path` (writers that look at the suffix are content), lies in the
     same folder (renaming is atomic there) and is removed if the block fails. What a killed process
-    left behind goes when the file is next written.
+    left behind goes when the file is next written; of two processes that write it, the last wins.
 
     Raises:
         DataError: the folder cannot be written to, or the disk is full.
@@ -37,7 +37,8 @@ def replace_atomically(path: str | Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for left_over in path.parent.glob(f"{_PREFIX}*-{path.name}"):
-            left_over.unlink(missing_ok=True)
+            if not _is_being_written(left_over):
+                left_over.unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(path, error) from error
     temporary = path.parent / f"{_PREFIX}{os.getpid()}-{path.name}"
@@ -55,6 +56,20 @@ def replace_atomically(path: str | Path) -> Iterator[Path]:
         raise cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _is_being_written(temporary: Path) -> bool:
+    """Say whether the process that a temporary file names runs on this machine, and is another."""
+    process = temporary.name.removeprefix(_PREFIX).partition("-")[0]
+    if not process.isdecimal() or int(process) == os.getpid():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # it runs, as another user
+    return True
 
 
 def give_name(whole: Path, path: Path) -> None:

@@ -151,14 +151,22 @@ def read_record(path: str | Path, kind: str, names: Iterable[str] | None = None)
         return Record(path, attributes, {name: _read_variable(path, file, name) for name in wanted})
 
 
-def read_checksums(path: str | Path, kind: str, names: Iterable[str]) -> dict[str, str]:
+def read_checksums(
+    path: str | Path, kind: str, names: Iterable[str], *, sealed: bool = True
+) -> dict[str, str]:
     """Read the checksums that variables state, by name, and not the variables.
 
+    Args:
+        path: the file.
+        kind: the kind it must be.
+        names: of the variables.
+        sealed: whether to look for damage to the variables as well, which reads all of the file.
+
     Raises:
-        DataError: as `read_record`, but damage to the variables themselves is not looked for.
+        DataError: as `read_record`.
     """
     path = Path(path)
-    with _opened(path, kind, sealed=False) as (file, _):
+    with _opened(path, kind, sealed=sealed) as (file, _):
         return {name: str(_plain(file[name].attrs[_CHECKSUM])) for name in names}
 
 
@@ -187,7 +195,7 @@ def _opened(
 ) -> Iterator[tuple[h5py.File, dict[str, Any]]]:
     """Open a file of this kind for reading; whatever HDF5 trips over becomes one line."""
     if not path.is_file():
-        raise DataError(f"{path}: no such file; {_how_to_make(path, kind)}")
+        raise DataError(f"{path}: no such file; run snakemake to make it")
     try:
         if sealed and is_broken(path):
             raise DataError(f"{path}: damaged (it does not match its checksum); {_REMEDY}")
@@ -206,14 +214,6 @@ def _opened(
     ) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path}: damaged or no HDF5 file ({reason}); {_REMEDY}") from error
-
-
-def _how_to_make(path: Path, kind: str) -> str:
-    # A dataset that was deleted to save disk is no input of what is finished, so Snakemake does not
-    # make it for a job that it runs again for a reason of its own.
-    if kind == "dataset":
-        return f"run `snakemake {path}` with your usual options, then the same command again"
-    return "run snakemake to make it"
 
 
 def _datasets_below(file: h5py.File) -> dict[str, h5py.Dataset]:

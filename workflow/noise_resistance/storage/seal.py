@@ -8,7 +8,7 @@ a sealed file. By hand: ``head -c -90 FILE | sha256sum`` and ``tail -c 90 FILE``
 import hashlib
 from pathlib import Path
 
-__all__ = ["is_broken", "seal"]
+__all__ = ["is_broken", "is_sealed", "seal"]
 
 _LABEL = b"\nnoise-resistance sha256 "
 _LENGTH = len(_LABEL) + 64 + 1
@@ -22,19 +22,28 @@ def seal(path: Path) -> None:
         file.write(_LABEL + digest.encode() + b"\n")
 
 
-def is_broken(path: Path) -> bool:
-    """Say whether a file differs from what was sealed; one without a seal does not.
+def is_sealed(path: Path) -> bool:
+    """Say whether a file has a seal; one that another program rewrote (``h5repack``) has none."""
+    return _last_line(path).startswith(_LABEL)
 
-    A file that another program has rewritten (``h5repack``) has none, and is still checked variable
-    by variable.
+
+def is_broken(path: Path) -> bool:
+    """Say whether a file differs from what was sealed.
+
+    One without a seal does not, and is still checked variable by variable where it is read.
     """
+    last = _last_line(path)
+    content = path.stat().st_size - _LENGTH
+    return last.startswith(_LABEL) and last[len(_LABEL) : -1] != _digest(path, content).encode()
+
+
+def _last_line(path: Path) -> bytes:
     content = path.stat().st_size - _LENGTH
     if content < 0:
-        return False
+        return b""
     with path.open("rb") as file:
         file.seek(content)
-        last = file.read(_LENGTH)
-    return last.startswith(_LABEL) and last[len(_LABEL) : -1] != _digest(path, content).encode()
+        return file.read(_LENGTH)
 
 
 def _digest(path: Path, size: int) -> str:

@@ -1,1 +1,1 @@
-"""Floor 1: what a study is - its configuration, grid, paths and what makes a result stale."""
+"""Floor 1: what a study is - its configuration, grid and paths."""

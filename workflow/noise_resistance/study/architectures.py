@@ -23,9 +23,13 @@ def depth_of(model: str) -> int:
         )
     depth = int(match[1])
     if depth < 8 or depth % 6 != 2:
-        lower = max(8, (depth - 2) // 6 * 6 + 2)
         raise ConfigurationError(
             f"model '{model}': a CIFAR ResNet v1 has a depth of 6n+2; the nearest are "
-            f"resnet{lower} and resnet{lower + 6}"
+            f"{_nearest(depth)}"
         )
     return depth
+
+
+def _nearest(depth: int) -> str:
+    lower = max(8, (depth - 2) // 6 * 6 + 2)
+    return f"resnet{lower} and resnet{lower + 6}"

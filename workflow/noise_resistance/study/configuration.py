@@ -3,14 +3,14 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from noise_resistance.errors import ConfigurationError, suggest
 from noise_resistance.study.architectures import depth_of
+from noise_resistance.study.choices import chosen
 from noise_resistance.study.dataset import Archive, Dataset
 from noise_resistance.study.external import ExternalModel
-from noise_resistance.study.fingerprint import fingerprint
 from noise_resistance.study.grid import (
     Evaluation,
     Experiment,
@@ -21,12 +21,17 @@ from noise_resistance.study.grid import (
 from noise_resistance.study.layers import LayerSweep
 from noise_resistance.study.noise_settings import NoiseSettings
 from noise_resistance.study.numbers import format_number
-from noise_resistance.study.optimizers import optimizer_named
+from noise_resistance.study.optimizers import OPTIMIZERS, optimizer_named
 from noise_resistance.study.outline import DatasetOutline, Outline
 from noise_resistance.study.paths import Paths
-from noise_resistance.study.readings import Reading, check_scopes, reading_named, readings_of
+from noise_resistance.study.readings import (
+    Reading,
+    check_scopes,
+    known_scopes,
+    reading_named,
+    readings_of,
+)
 from noise_resistance.study.recipe import Recipe
-from noise_resistance.study.request import TrainingRequest
 from noise_resistance.study.schema import complete, section_defaults
 from noise_resistance.study.specification import Specification
 
@@ -34,13 +39,6 @@ __all__ = ["Study", "default_noise_settings", "default_recipe", "load"]
 
 # A number is part of a file's name, which most file systems limit to 255 bytes.
 _LONGEST_NUMBER = 60
-# The steps that measure what a summary gathers.
-_MEASURED_BY = {
-    "summarise": ("evaluate_baseline", "evaluate_noise"),
-    "summarise_lengths": ("evaluate_baseline", "evaluate_noise"),
-    "summarise_layers": ("evaluate_baseline", "evaluate_noise"),
-    "summarise_diagnostics": ("diagnose",),
-}
 _NOISE_KEYS = ("draws", "seed", "sigma_of", "variance_policy", "kind")
 
 
@@ -58,11 +56,6 @@ class DiagnosticsSettings:
     batches: int
     before_decay: bool
 
-    @property
-    def sample(self) -> dict[str, int]:
-        """What every file of diagnostics states; the rest decides which states there are."""
-        return {"images": self.images, "batches": self.batches}
-
 
 @dataclass(frozen=True)
 class Study:
@@ -75,6 +68,7 @@ class Study:
     device: str
     trainings_per_gpu: int
     longest_job: int
+    store: bool | str
     recipe: Recipe
     snapshots: tuple[int, ...]
     training_threads: int
@@ -91,6 +85,11 @@ class Study:
     def paths(self) -> Paths:
         """Where everything is."""
         return Paths(self.name)
+
+    @property
+    def store_folder(self) -> str:
+        """The folder of the store; where it is off, of what is compared with."""
+        return self.store if isinstance(self.store, str) else "results/store"
 
     @property
     def trainings(self) -> list[Training]:
@@ -114,51 +113,50 @@ class Study:
         They are the snapshots, and one more for the diagnostics alone, which is kept whether or
         not there are any: who asks for them later need not train again.
         """
-        decay = _first_decay(self.recipe) if self.diagnostics.before_decay else None
+        decay = self.recipe.first_decay if self.diagnostics.before_decay else None
         return tuple(sorted({*self.snapshots, *([decay] if decay else [])}))
 
     def reading(self, scope: str) -> Reading:
         """Return what a scope's name in a path stands for."""
         return reading_named(scope, self.readings, self.noise, self.layer_sweep.scope)
 
-    def request(self, training: Training) -> TrainingRequest:
-        """Return all that decides a training's numbers."""
-        return TrainingRequest(
-            dataset=self.catalogue[training.dataset].identity(),
-            model=training.model,
-            optimizer=training.optimizer,
-            optimizer_definition=optimizer_named(training.optimizer).definition(),
-            learning_rate=training.learning_rate,
-            seed=training.seed,
-            recipe=self.recipe,
+    @property
+    def requests(self) -> Specification:
+        """What makes the request of any job, also of one that no experiment asks for."""
+        scopes = dict.fromkeys([*self.readings, *known_scopes()])
+        return Specification(
+            recipe=self.recipe.as_mapping(),
+            optimizers={name: one.definition() for name, one in OPTIMIZERS.items()},
+            datasets={name: one.identity() for name, one in self.catalogue.items()},
+            noise=chosen(self.noise),
+            readings={name: self.reading(name).as_mapping() for name in scopes},
+            layer_scope=self.layer_sweep.scope,
+            diagnostics={
+                "images": self.diagnostics.images,
+                "batches": self.diagnostics.batches,
+                "epochs": list(self.kept_epochs),
+            },
         )
 
     def specification(self, summary: str) -> Specification:
-        """Return what the files behind a summary must have been made from, and nothing else.
+        """Return what the files behind a summary are made from, and nothing else.
 
         Args:
             summary: the step that makes it, such as ``summarise``.
         """
-        steps = _MEASURED_BY[summary]
-        of_noise = "evaluate_noise" in steps
-        of_layers = summary == "summarise_layers"
-        used = self.experiments
+        whole, used = self.requests, self.experiments
+        layers, diagnostics = summary == "summarise_layers", summary == "summarise_diagnostics"
         optimizers = dict.fromkeys(name for one in used for name in one.optimizers)
         datasets = dict.fromkeys(name for one in used for name in one.datasets)
-        scopes = dict.fromkeys(name for one in used for name in one.scopes)
-        readings = {name: self.reading(name) for name in scopes if of_noise and not of_layers}
-        return Specification(
-            recipe=self.recipe.as_mapping(),
-            optimizers={name: optimizer_named(name).definition() for name in optimizers},
-            datasets={name: self.catalogue[name].identity() for name in datasets},
-            noise=self.noise.as_mapping() if of_noise else {},
-            readings={
-                name: {"arrays": one.arrays, "settings": one.settings.as_mapping()}
-                for name, one in readings.items()
-            },
-            layer_scope=self.layer_sweep.scope if of_layers else "",
-            diagnostics=self.diagnostics.sample if "diagnose" in steps else {},
-            code={step: fingerprint(step) for step in ("train", *steps)},
+        of_scopes = [] if layers or diagnostics else [name for one in used for name in one.scopes]
+        return replace(
+            whole,
+            optimizers={name: whole.optimizers[name] for name in optimizers},
+            datasets={name: whole.datasets[name] for name in datasets},
+            noise={} if diagnostics else whole.noise,
+            readings={name: whole.readings[name] for name in dict.fromkeys(of_scopes)},
+            layer_scope=whole.layer_scope if layers else "",
+            diagnostics=whole.diagnostics if diagnostics else {},
         )
 
     @property
@@ -204,6 +202,7 @@ def load(config: Mapping[str, Any]) -> Study:
         device=values["device"],
         trainings_per_gpu=values["trainings_per_gpu"],
         longest_job=values["longest_job"],
+        store=values["store"],
         recipe=_recipe(training),
         snapshots=tuple(_unique("training.snapshots", training["snapshots"])),
         training_threads=training["threads"],
@@ -234,16 +233,6 @@ def default_recipe() -> Recipe:
 def default_noise_settings() -> NoiseSettings:
     """Return the noise settings of a configuration that says nothing about noise."""
     return _noise_settings(section_defaults("noise"), section_defaults("evaluation"))
-
-
-def _first_decay(recipe: Recipe) -> int | None:
-    """Return the first epoch, counted from zero, at a lower learning rate than the one before."""
-    before = 1.0
-    for epoch, factor in recipe.schedule:
-        if 0 < epoch < recipe.epochs and factor < before:
-            return epoch
-        before = factor
-    return None
 
 
 def _recipe(training: Mapping[str, Any]) -> Recipe:

@@ -1,5 +1,7 @@
 """A dataset as the catalogue describes it."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,6 +22,11 @@ class Archive:
     name: str
     checksum: str
     url: str = ""
+
+    @property
+    def folder(self) -> str:
+        """The folder it is kept in, so that archives of one name and other content do not meet."""
+        return self.checksum.partition(":")[2][:16].lower()
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,10 @@ class Dataset:
         archives = tuple(Archive(**archive) for archive in values["archives"])
         return cls(**{**values, "archives": archives})
 
+    def archive(self, name: str) -> Archive:
+        """Return the archive of this name."""
+        return next(one for one in self.archives if one.name == name)
+
     def as_mapping(self) -> dict[str, Any]:
         """Return plain values, ready for JSON, without the URLs."""
         archives = [
@@ -59,3 +70,9 @@ class Dataset:
             "reader": self.reader,
             "checksums": checksums,
         }
+
+    @property
+    def digest(self) -> str:
+        """The name of its prepared files: a hash of archives, reader and version."""
+        decisive = {name: value for name, value in self.identity().items() if name != "name"}
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,8 +1,14 @@
 """A model that was trained elsewhere: its file, and what it wants images to be like."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from noise_resistance.study.choices import chosen
+from noise_resistance.study.numbers import format_number
+
+if TYPE_CHECKING:
+    from noise_resistance.study.readings import Reading
 
 __all__ = ["ExternalModel"]
 
@@ -34,16 +40,50 @@ class ExternalModel:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "ExternalModel":
-        """Make a model from plain values, as `as_mapping` gives them."""
-        tuples = {
-            name: tuple(values[name])
-            for name in ("mean", "deviation", "input_size")
-            if name in values
+        """Make a model from plain values, as `as_mapping` gives them.
+
+        A number is the same however it was written.
+        """
+        read: dict[str, Callable[[Any], Any]] = {
+            "scale": float,
+            "mean": _floats,
+            "deviation": _floats,
+            "input_size": tuple,
         }
-        return cls(**{**values, **tuples})
+        return cls(**{name: read.get(name, str)(one) for name, one in values.items()})
 
     def as_mapping(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
         return {
             key: list(one) if isinstance(one, tuple) else one for key, one in asdict(self).items()
         }
+
+    def requests(
+        self, readings: Mapping[str, "Reading"], noise_levels: Iterable[float], precision: str
+    ) -> dict[str, dict[str, Any]]:
+        """Return what is measured, by the file below the model's folder that it is written to.
+
+        The model's file is left out: where it lies decides nothing, and what it holds is a source.
+
+        Args:
+            readings: noise scopes by name.
+            noise_levels: eta, fractions.
+            precision: of the forward pass without noise.
+        """
+        entry = {name: value for name, value in chosen(self).items() if name != "file"}
+        about = {"model": "external", "external": entry}
+        noise = {
+            f"noise/{name}/eta-{format_number(level)}.h5": {
+                **about,
+                "scope": one.arrays,
+                "noise_level": level,
+                **chosen(one.settings),
+            }
+            for name, one in readings.items()
+            for level in noise_levels
+        }
+        return {"baseline.h5": {**about, "precision": precision}, **noise}
+
+
+def _floats(values: Iterable[float]) -> tuple[float, ...]:
+    return tuple(map(float, values))

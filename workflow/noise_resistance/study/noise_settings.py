@@ -1,7 +1,7 @@
 """The noise settings: all that decides an evaluation's numbers besides its place in the grid."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 __all__ = ["NoiseSettings"]
@@ -32,6 +32,11 @@ class NoiseSettings:
     def from_mapping(cls, values: Mapping[str, Any]) -> "NoiseSettings":
         """Make the settings from plain values, as `as_mapping` gives them."""
         return cls(**values)
+
+    @classmethod
+    def from_request(cls, request: Mapping[str, Any]) -> "NoiseSettings":
+        """Take the settings out of a noisy evaluation's request."""
+        return cls(**{one.name: request[one.name] for one in fields(cls) if one.name in request})
 
     def as_mapping(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""

@@ -3,6 +3,7 @@
 Templates hold Snakemake wildcards in braces; `fill` puts values in their place.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from noise_resistance.study.grid import Evaluation, Training
@@ -13,16 +14,21 @@ __all__ = [
     "LAYER_SCOPE",
     "NAME_PATTERN",
     "SCOPE_PATTERN",
+    "STANDARD_RECIPE",
     "TRAINING",
     "Paths",
+    "evaluation_of",
+    "training_of",
     "wildcards",
 ]
 
 NAME_PATTERN = r"[a-z][a-z0-9_]*"
+# The name of the training choices that the section `training` itself states.
+STANDARD_RECIPE = "standard"
 # What the name of a scope begins with that is one layer alone.
 LAYER_SCOPE = "layer-"
 SCOPE_PATTERN = rf"(?:{LAYER_SCOPE})?{NAME_PATTERN}"
-TRAINING = "{dataset}/{model}/{optimizer}/lr-{learning_rate}/seed-{seed}"
+TRAINING = "{dataset}/{model}/{recipe}/{optimizer}/lr-{learning_rate}/seed-{seed}"
 EVALUATION = f"{TRAINING}/{{scope}}/eta-{{noise_level}}"
 
 
@@ -42,8 +48,10 @@ class Paths:
         """A training's folder."""
         return f"{self.root}/trainings/{TRAINING}"
 
-    archive = "results/datasets/{dataset}/{archive}"
-    dataset = "results/datasets/{dataset}.h5"
+    archive = "results/datasets/{dataset}/{checksum}/{archive}"
+    # What consumers depend on: small, and never deleted. The images lie beside it.
+    dataset = "results/datasets/{dataset}/{digest}.json"
+    images = "results/datasets/{dataset}/{digest}.h5"
 
     @property
     def weights(self) -> str:
@@ -126,14 +134,32 @@ class Paths:
         return self.root + "/figures"
 
     @property
-    def benchmarks(self) -> str:
-        """The folder of the time and memory that trainings and evaluations took."""
-        return self.root + "/benchmarks"
+    def settings(self) -> str:
+        """What the study was when it was last summarised."""
+        return self.root + "/study.json"
+
+    @property
+    def restored(self) -> str:
+        """What the study was when results of it were last restored before a run."""
+        return self.root + "/restored.json"
 
     @property
     def logs(self) -> str:
         """The folder of the logs; below it the paths are those of the results."""
         return f"logs/{self.study}"
+
+    def log(self, rule: str, values: Mapping[str, str]) -> str:
+        """Return the log of a job that trains or measures.
+
+        Args:
+            rule: its rule.
+            values: its wildcards.
+        """
+        if "external" in values:
+            return f"{self.logs}/{rule}/{values['external']}.log"
+        place = (EVALUATION if "noise_level" in values else TRAINING).format(**values)
+        epoch = f"/epoch-{values['epoch']}" if "epoch" in values else ""
+        return f"{self.logs}/{rule}/{place}{epoch}.log"
 
     def fill(self, template: str, one: Training | Evaluation) -> str:
         """Put a training's or an evaluation's values in the place of the wildcards."""
@@ -151,7 +177,19 @@ def wildcards(one: Training | Evaluation) -> dict[str, str]:
     return {
         "dataset": one.dataset,
         "model": one.model,
+        "recipe": STANDARD_RECIPE,
         "optimizer": one.optimizer,
         "learning_rate": format_number(one.learning_rate),
         "seed": str(one.seed),
     }
+
+
+def training_of(values: Mapping[str, str]) -> Training:
+    """Return the training that wildcard values stand for."""
+    place = values["dataset"], values["model"], values["optimizer"]
+    return Training(*place, float(values["learning_rate"]), int(values["seed"]))
+
+
+def evaluation_of(values: Mapping[str, str]) -> Evaluation:
+    """Return the evaluation that wildcard values stand for."""
+    return Evaluation(training_of(values), values["scope"], float(values["noise_level"]))

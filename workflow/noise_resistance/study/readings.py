@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from noise_resistance.errors import ConfigurationError, suggest
+from noise_resistance.study.choices import chosen
 from noise_resistance.study.noise_settings import NoiseSettings
 from noise_resistance.study.paths import LAYER_SCOPE, NAME_PATTERN
 from noise_resistance.study.schema import schema
@@ -31,6 +32,10 @@ class Reading:
     name: str
     arrays: str
     settings: NoiseSettings
+
+    def as_mapping(self) -> dict[str, Any]:
+        """Return what decides numbers, as plain values; choices that are off are left out."""
+        return {"arrays": self.arrays, "settings": chosen(self.settings)}
 
 
 def known_scopes() -> list[str]:

@@ -25,12 +25,12 @@ class Recipe:
 
     epochs: int
     batch_size: int
-    l2: float
-    schedule: tuple[tuple[int, float], ...]
-    shift: float
-    horizontal_flip: bool
-    subtract_pixel_mean: bool
-    precision: str
+    l2: float = 0.0
+    schedule: tuple[tuple[int, float], ...] = ()
+    shift: float = 0.0
+    horizontal_flip: bool = False
+    subtract_pixel_mean: bool = False
+    precision: str = "float32"
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "Recipe":
@@ -38,10 +38,21 @@ class Recipe:
 
         A number is the same however it was written: 0 and 0.0 make one recipe, and nothing stale.
         """
-        schedule = tuple((int(epoch), float(factor)) for epoch, factor in values["schedule"])
-        floats = {name: float(values[name]) for name in ("l2", "shift")}
+        steps = values.get("schedule", ())
+        schedule = tuple((int(epoch), float(factor)) for epoch, factor in steps)
+        floats = {name: float(values.get(name, 0)) for name in ("l2", "shift")}
         return cls(**{**values, **floats, "schedule": schedule})
 
     def as_mapping(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
         return {**asdict(self), "schedule": [list(step) for step in self.schedule]}
+
+    @property
+    def first_decay(self) -> int | None:
+        """The first epoch, counted from zero, at a lower learning rate than the one before."""
+        before = 1.0
+        for epoch, factor in self.schedule:
+            if 0 < epoch < self.epochs and factor < before:
+                return epoch
+            before = factor
+        return None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from noise_resistance.study.choices import chosen
 from noise_resistance.study.recipe import Recipe
 
 __all__ = ["TrainingRequest"]
@@ -31,6 +32,11 @@ class TrainingRequest:
     seed: int
     recipe: Recipe
 
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> "TrainingRequest":
+        """Make a request from plain values, as `parameters` gives them."""
+        return cls(**{**values, "recipe": Recipe.from_mapping(values["recipe"])})
+
     def parameters(self) -> dict[str, Any]:
-        """Return plain values, for files and keys."""
-        return {**self.__dict__, "recipe": self.recipe.as_mapping()}
+        """Return plain values, for files and keys; choices that are off are left out."""
+        return {**self.__dict__, "recipe": chosen(self.recipe)}

@@ -67,7 +67,9 @@ def _with_truth(config: Any) -> Any:
     if not isinstance(config, Mapping):
         return config
     truth = {"true": True, "false": False}
-    switches = [key for key, one in schema()["properties"].items() if one.get("type") == "boolean"]
+    switches = [
+        key for key, one in schema()["properties"].items() if "boolean" in str(one.get("type"))
+    ]
     texts = {key: config[key] for key in switches if isinstance(config.get(key), str)}
     return {**config, **{key: truth.get(text, text) for key, text in texts.items()}}
 

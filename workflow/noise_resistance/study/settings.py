@@ -1,12 +1,17 @@
-"""The configuration that decides a study's numbers, as plain values."""
+"""The configuration that decides a study's numbers, and whether results are of another one."""
 
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from noise_resistance.study.configuration import Study
 from noise_resistance.study.readings import Reading
 
-__all__ = ["settings_of"]
+__all__ = ["differing_keys", "lost_records", "settings_of"]
+
+_RECORDS = Path(".snakemake/metadata")
 
 
 def settings_of(study: Study) -> dict[str, Any]:
@@ -57,3 +62,51 @@ def _scope(reading: Reading, study: Study) -> str | dict[str, Any]:
     if reading.name == reading.arrays and not changed:
         return reading.name
     return {"name": reading.name, "arrays": reading.arrays, **changed}
+
+
+def lost_records(study: Study) -> str | None:
+    """Return a warning where Snakemake cannot know that the configuration has changed.
+
+    Snakemake keeps its records of parameters in ``.snakemake/``. Without them it takes results for
+    current whatever the configuration says; a study states what it was in ``study.json``. Nor has
+    it a record of what `noise-resistance store restore` brought back.
+    """
+    settings, restored = Path(study.paths.settings), Path(study.paths.restored)
+    has_records = _RECORDS.is_dir() and any(_RECORDS.iterdir())
+    if has_records and not restored.exists():
+        return None
+    try:
+        last = max((one for one in (settings, restored) if one.exists()), key=_time_of)
+        was = json.loads(last.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    wanted = json.loads(json.dumps(settings_of(study)))
+    keys = list(differing_keys(was, wanted)) if isinstance(was, dict) else []
+    if not keys:
+        return None
+    lost = (
+        "has no records of what was restored from the store, so it may plan too little"
+        if has_records
+        else "has lost its records of it in .snakemake, so it plans too little"
+    )
+    return (
+        f"{study.paths.root} was made with another configuration ({', '.join(keys)}), and "
+        f"Snakemake {lost}; add --forceall: each job looks at what there is before it computes, "
+        "and nothing is computed twice"
+    )
+
+
+def _time_of(path: Path) -> float:
+    return path.stat().st_mtime
+
+
+def differing_keys(was: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+    """Give the keys whose values differ, nested ones with points between."""
+    for key in dict.fromkeys([*was, *wanted]):
+        one, other = was.get(key), wanted.get(key)
+        if one == other:
+            continue
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            yield from (f"{key}.{inner}" for inner in differing_keys(one, other))
+        else:
+            yield key

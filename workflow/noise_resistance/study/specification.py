@@ -1,4 +1,4 @@
-"""What each file of a study must have been made from: the study's settings and its code.
+"""What each file of a study is made from: the requests of its jobs.
 
 The grid says which files there are; this says what decides their numbers besides their place in the
 grid. Once for a study, whatever its size: the rest of a file's parameters is in its path.
@@ -28,8 +28,8 @@ class Specification:
         noise: the noise settings of the study.
         readings: ``arrays`` and ``settings`` by the name of a noise scope.
         layer_scope: which arrays receive noise where one layer alone does.
-        diagnostics: ``images`` and ``batches``.
-        code: the fingerprint of each step that trains or measures.
+        diagnostics: ``images``, ``batches`` and ``epochs``, the finished epochs that are diagnosed
+            besides the last.
     """
 
     recipe: Mapping[str, Any]
@@ -38,8 +38,7 @@ class Specification:
     noise: Mapping[str, Any]
     readings: Mapping[str, Mapping[str, Any]]
     layer_scope: str
-    diagnostics: Mapping[str, int]
-    code: Mapping[str, str]
+    diagnostics: Mapping[str, Any]
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "Specification":
@@ -52,7 +51,7 @@ class Specification:
         return values
 
     def training(self, one: Training) -> dict[str, Any]:
-        """Return the parameters of a training's files."""
+        """Return the request of a training."""
         return TrainingRequest(
             dataset=self.datasets[one.dataset],
             model=one.model,
@@ -64,16 +63,21 @@ class Specification:
         ).parameters()
 
     def baseline(self, one: Training) -> dict[str, Any]:
-        """Return the parameters of a baseline, but for those of its training."""
-        return {"model": one.model, "precision": self.noise["precision"]}
+        """Return the request of a baseline, or of that of a snapshot."""
+        place = {"model": one.model, "training": self.training(one)}
+        return {**place, "precision": self.noise["precision"]}
 
     def evaluation(self, one: Evaluation) -> dict[str, Any]:
-        """Return the parameters of a noisy evaluation, but for those of its training."""
+        """Return the request of a noisy evaluation, or of that of a snapshot."""
         if one.scope.startswith(LAYER_SCOPE):
             layer = one.scope.removeprefix(LAYER_SCOPE)
             arrays, settings = f"{self.layer_scope}@{layer}", self.noise
         else:
             reading = self.readings[one.scope]
             arrays, settings = reading["arrays"], reading["settings"]
-        place = {"model": one.training.model, "scope": arrays, "noise_level": one.noise_level}
-        return {**place, **settings}
+        place = {"model": one.training.model, "training": self.training(one.training)}
+        return {**place, "scope": arrays, "noise_level": one.noise_level, **settings}
+
+    def diagnosis(self, one: Training) -> dict[str, Any]:
+        """Return the request of a training's diagnostics."""
+        return {"model": one.model, "training": self.training(one), **self.diagnostics}

@@ -1,28 +1,20 @@
-"""The state of a training, kept beside its results until Snakemake knows that it is done.
+"""The states that an unfinished training can go on from, kept with its key in the store.
 
-Snakemake deletes the declared outputs of a job that fails, so the state lives in a folder that no
-rule declares; the file's name in it is a hash of all that decides the training, so a changed
-training never meets the state of another. The states after the epochs that a study keeps lie there
-too: a kill deletes no snapshot.
-
-The process that trains never deletes the state: it may outlive the Snakemake that started it, and
-the next one, which knows of no finished job, starts the training again. With the last epoch's state
-there that takes seconds. The run of Snakemake that has the training in its books discards it.
+There is the state after the last finished epoch, and one after each epoch that the study keeps.
+They lie in a folder that no rule declares, since Snakemake deletes the outputs of a job that fails,
+and that is named by all that decides the training: a study of another name goes on from them too.
+When the training's results are in the store and where they go, the states are deleted.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from noise_resistance.errors import DataError
 from noise_resistance.storage.hdf5 import Variable, read_record, write_record
-from noise_resistance.storage.locks import hold
 from noise_resistance.storage.provenance import Provenance
-from noise_resistance.storage.resume import lock_of, resume_folder
 from noise_resistance.training.engine import State
 from noise_resistance.training.history import HISTORY, History
 
@@ -38,32 +30,18 @@ class Checkpoint:
 
 
 class CheckpointFolder:
-    """Where one training keeps its last state."""
+    """Where one training keeps its states."""
 
-    def __init__(
-        self, weights: Path, parameters: Mapping[str, Any], provenance: Provenance
-    ) -> None:
+    def __init__(self, folder: Path, parameters: Mapping[str, Any], provenance: Provenance) -> None:
         """Name the folder; nothing is read or written yet.
 
         Args:
-            weights: the file the training will write in the end.
+            folder: of this training alone.
             parameters: all that decides the training.
-            provenance: of this step; its fingerprint is part of the key.
+            provenance: of this step.
         """
-        text = json.dumps([parameters, provenance.fingerprint], sort_keys=True)
-        self._lock = lock_of(weights)
-        self.path = resume_folder(weights) / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.h5"
+        self.path = folder / "last.h5"
         self._parameters, self._provenance = dict(parameters), provenance
-
-    def held(self) -> AbstractContextManager[None]:
-        """Keep every other process off this training: two would mix their files.
-
-        A scheduler may start a job again whose first process still lives, on this node or another.
-
-        Raises:
-            DataError: another process has it, or the folder cannot be written to.
-        """
-        return hold(self._lock)
 
     def read(self) -> Checkpoint | None:
         """Return the last state, or None if there is none that can be used."""
@@ -82,7 +60,7 @@ class CheckpointFolder:
         self._write(self._kept(checkpoint.history.epochs), checkpoint)
 
     def _kept(self, epoch: int) -> Path:
-        return self.path.with_name(f"{self.path.stem}-epoch-{epoch}.h5")
+        return self.path.with_name(f"epoch-{epoch}.h5")
 
     def _read(self, path: Path) -> Checkpoint | None:
         if not path.exists():
@@ -97,7 +75,9 @@ class CheckpointFolder:
             return None
         sources = self._provenance.sources
         if {name: record.attributes.get(name) for name in sources} != dict(sources):
-            print(f"resume: {path} learnt from other images or labels; starting anew", flush=True)
+            print(
+                f"resume: {path} was trained on other images or labels; starting anew", flush=True
+            )
             return None
         if missing := {*State._fields, *HISTORY} - record.variables.keys():
             print(f"resume: {path} has no {min(missing)}; starting anew", flush=True)

@@ -1,19 +1,35 @@
 """What a training writes down after each epoch."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from noise_resistance.storage.hdf5 import Variable
 
-__all__ = ["HISTORY", "History"]
+__all__ = ["HISTORY", "History", "Quantity"]
+
+
+class Quantity(NamedTuple):
+    """What is written down after each epoch.
+
+    Attributes:
+        unit: the unit, ``1`` for fractions.
+        description: what it is, for people.
+    """
+
+    unit: str
+    description: str
+
 
 HISTORY = {
-    "loss": ("mean training loss, L2 penalty included", "nat"),
-    "accuracy": ("training accuracy, a fraction", "1"),
-    "test_accuracy": ("test accuracy after the epoch, a fraction; it chooses nothing", "1"),
-    "learning_rate": ("learning rate of the epoch", "1"),
-    "seconds": ("time the epoch took", "s"),
+    "loss": Quantity("nat", description="mean training loss, L2 penalty included"),
+    "accuracy": Quantity("1", description="training accuracy, a fraction"),
+    "test_accuracy": Quantity(
+        "1", description="test accuracy after the epoch, a fraction; it chooses nothing"
+    ),
+    "learning_rate": Quantity("1", description="learning rate of the epoch"),
+    "seconds": Quantity("s", description="time the epoch took"),
 }
 
 
@@ -43,7 +59,12 @@ class History:
             ("epoch",), np.arange(self.epochs, dtype=np.int32), "epoch, counted from zero"
         )
         columns = {
-            name: Variable(("epoch",), np.array(getattr(self, name), np.float64), description, unit)
-            for name, (description, unit) in HISTORY.items()
+            name: Variable(
+                ("epoch",),
+                np.array(getattr(self, name), np.float64),
+                description=one.description,
+                unit=one.unit,
+            )
+            for name, one in HISTORY.items()
         }
         return {"epoch": epochs, **columns}

@@ -1,4 +1,4 @@
-"""One training: from files to files."""
+"""One training: from a prepared dataset to the files of its states."""
 
 import math
 import time
@@ -10,6 +10,7 @@ from noise_resistance.datasets.prepared import Split, read_split
 from noise_resistance.errors import DataError, TrainingError
 from noise_resistance.models.resnet import ResNet
 from noise_resistance.models.weights import write_weights
+from noise_resistance.storage.checksums import digest_of_arrays
 from noise_resistance.storage.hdf5 import Variable, write_record
 from noise_resistance.storage.provenance import Provenance
 from noise_resistance.study.numbers import format_number
@@ -18,90 +19,76 @@ from noise_resistance.training.checkpoints import Checkpoint, CheckpointFolder, 
 from noise_resistance.training.engine import Engine, State
 from noise_resistance.training.history import History
 
-__all__ = ["SNAPSHOT_FILES", "train"]
+__all__ = ["STATE_FILES", "train"]
 
-SNAPSHOT_FILES = ("model.weights.h5", "history.h5", "optimizer.h5")
+STATE_FILES = ("model.weights.h5", "history.h5", "optimizer.h5")
 
 
 def train(
     request: TrainingRequest,
-    dataset: Path,
-    weights: Path,
-    history: Path,
+    images: Path,
+    folders: Mapping[int, Path],
+    states: Path,
     provenance: Provenance,
-    snapshots: Mapping[int, Path] | None = None,
 ) -> None:
-    """Train one model and write its weights and history, and beside them the optimizer's state.
+    """Train one model and write its weights, its history and the optimizer's state.
 
     A training that was interrupted goes on from its last finished epoch and ends, on the same
-    machine's CPU, with the same bits. Its last state stays: one that is finished and started again
-    writes its files and trains nothing.
+    machine's CPU, with the same bits.
 
     Args:
         request: what to train.
-        dataset: the prepared dataset.
-        weights: the Keras weights file to write.
-        history: the history file to write.
-        provenance: of this step.
-        snapshots: folders by number of finished epochs; each receives the same files as they were
-            then, `SNAPSHOT_FILES`. All files appear when the training is done.
+        images: the prepared dataset.
+        folders: by number of finished epochs, the last one among them; each receives
+            `STATE_FILES` as they were then. All files appear when the training is done.
+        states: a folder for the states to go on from, of this training alone.
+        provenance: of this step; its sources tell the dataset's content from others.
 
     Raises:
-        DataError: the dataset cannot be read, a file not written, or another process is at this
-            training.
+        DataError: the dataset cannot be read, or a file not written.
         TrainingError: the loss is no longer finite; the message says at which epoch and rate.
     """
-    checkpoints = CheckpointFolder(weights, request.parameters(), provenance)
-    with checkpoints.held():
-        _train(request, dataset, (weights, history), checkpoints, provenance, snapshots or {})
-
-
-def _train(
-    request: TrainingRequest,
-    dataset: Path,
-    files: tuple[Path, Path],
-    checkpoints: CheckpointFolder,
-    provenance: Provenance,
-    snapshots: Mapping[int, Path],
-) -> None:
-    engine = _engine(request, read_split(dataset, "train"), read_split(dataset, "test"))
-    progress = _resume(engine, checkpoints, snapshots)
-    for epoch in range(progress.epochs, request.recipe.epochs):
+    checkpoints = CheckpointFolder(states, request.parameters(), provenance)
+    engine = _engine(request, read_split(images, "train"), read_split(images, "test"))
+    last = request.recipe.epochs
+    kept_epochs = [epochs for epochs in folders if epochs != last]
+    progress = _resume(engine, checkpoints, kept_epochs)
+    for epoch in range(progress.epochs, last):
         _train_epoch(engine, epoch, request, progress)
         checkpoint = Checkpoint(engine.state(), progress)
-        if progress.epochs in snapshots:
+        if progress.epochs in kept_epochs:
             checkpoints.keep(checkpoint)
         checkpoints.write(checkpoint)
         # Not before: an epoch that the log names is never trained again.
-        _report(engine, progress, request.recipe.epochs)
+        print(_progress_line(engine, progress, last), flush=True)
     attributes = provenance.attributes(request.parameters())
-    _write(engine, progress, *files, attributes)
-    for finished, folder in snapshots.items():
-        kept = checkpoints.read_kept(finished)
+    # A training that was resumed took longer than this process.
+    attributes["seconds"] = round(max(attributes["seconds"], math.fsum(progress.seconds)), 3)
+    _write(engine, progress, folders[last], {**attributes, "finished_epochs": last})
+    for epochs in kept_epochs:
+        kept = checkpoints.read_kept(epochs)
         if kept is None:
-            raise DataError(f"{folder}: not written: its state in .resume is damaged; run again")
+            raise DataError(
+                f"{folders[epochs]}: not written: the state after epoch {epochs} is damaged; run "
+                "again"
+            )
         engine.restore(kept.state)
-        snapshot = {**attributes, "finished_epochs": finished}
-        _write(
-            engine, kept.history, folder / SNAPSHOT_FILES[0], folder / SNAPSHOT_FILES[1], snapshot
-        )
+        _write(engine, kept.history, folders[epochs], {**attributes, "finished_epochs": epochs})
 
 
-def _write(
-    engine: Engine,
-    progress: History,
-    weights: Path,
-    history: Path,
-    attributes: Mapping[str, Any],
-) -> None:
-    write_weights(engine.network, engine.weights(), weights, attributes)
+def _write(engine: Engine, progress: History, folder: Path, attributes: Mapping[str, Any]) -> None:
+    weights, history, optimizer = (folder / name for name in STATE_FILES)
+    values = engine.weights()
+    write_weights(engine.network, values, weights, attributes)
     pixel_mean = Variable(
         ("row", "column", "channel"),
         engine.pixel_mean,
         "what is subtracted from images scaled to [0, 1]",
     )
-    write_record(history, "history", {**progress.variables(), "pixel_mean": pixel_mean}, attributes)
-    optimizer = history.with_name(SNAPSHOT_FILES[2])
+    variables = {**progress.variables(), "pixel_mean": pixel_mean}
+    # What is measured on these weights must state the same.
+    digest = {"weights_sha256": digest_of_arrays(values)}
+    write_record(history, "history", variables, {**attributes, **digest})
     write_record(optimizer, "optimizer", optimizer_variables(engine.state()), attributes)
 
 
@@ -114,12 +101,12 @@ def _engine(request: TrainingRequest, training_split: Split, test_split: Split) 
     )  # fmt: skip
 
 
-def _resume(engine: Engine, checkpoints: CheckpointFolder, snapshots: Iterable[int]) -> History:
+def _resume(engine: Engine, checkpoints: CheckpointFolder, kept_epochs: Iterable[int]) -> History:
     checkpoint = checkpoints.read()
     if checkpoint is None:
         return History()
     states = [checkpoint.state]
-    for epoch in [one for one in snapshots if one <= checkpoint.history.epochs]:
+    for epoch in [one for one in kept_epochs if one <= checkpoint.history.epochs]:
         kept = checkpoints.read_kept(epoch)
         if kept is None:
             print(f"resume: the state after epoch {epoch} was not kept; starting anew", flush=True)
@@ -164,13 +151,12 @@ def _train_epoch(engine: Engine, epoch: int, request: TrainingRequest, progress:
     )
 
 
-def _report(engine: Engine, progress: History, epochs: int) -> None:
+def _progress_line(engine: Engine, progress: History, epochs: int) -> str:
     seconds = progress.seconds[-1]
     left = (epochs - progress.epochs) * seconds
-    print(
+    return (
         f"epoch {progress.epochs}/{epochs}: loss {progress.loss[-1]:.4f}, accuracy "
         f"{100 * progress.accuracy[-1]:.2f} %, "
         f"test accuracy {100 * progress.test_accuracy[-1]:.2f} %, {seconds:.1f} s, "
-        f"{engine.images / seconds:,.0f} images/s, {left / 60:.1f} min left",
-        flush=True,
+        f"{engine.images / seconds:,.0f} images/s, {left / 60:.1f} min left"
     )

@@ -57,6 +57,8 @@ def cautions(table: pd.DataFrame, outline: Outline) -> list[Caution]:
                 f"of noise: {', '.join(_cells_named(lost, outline))}.",
             )
         )
+    if mixture := table.attrs.get("mixture", ""):
+        found.append(Caution("mixed versions or devices", mixture))
     draws = table[table["nonfinite"] > 0]
     if len(draws):
         scopes = ", ".join(dict.fromkeys(draws["scope"]))

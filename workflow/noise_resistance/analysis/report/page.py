@@ -27,7 +27,7 @@ from noise_resistance.analysis.report.provenance import (
 from noise_resistance.analysis.report.sources import Sources
 from noise_resistance.analysis.settling import describe_settling
 from noise_resistance.storage.files import write_text
-from noise_resistance.study.fingerprint import fingerprint
+from noise_resistance.store.fingerprint import fingerprint
 from noise_resistance.study.outline import Outline
 
 __all__ = ["write_report"]
@@ -65,7 +65,7 @@ def write_report(
     stems = [Path(outline.paths.figures) / stem for stem in figure_stems]
     first, others = _first(figures(stems, captions(table, outline, sources)))
     datasets = datasets_used([sources.dataset_files[name] for name in outline.datasets])
-    times = run_times(Path(outline.paths.benchmarks))
+    times = run_times(Path(outline.paths.root))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
         autoescape=True,

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
-import pandas as pd
-
 from noise_resistance.analysis.labels import MISSING, count, model_title
 from noise_resistance.analysis.report.sources import Sources
+from noise_resistance.analysis.times import read_times
 from noise_resistance.storage.hdf5 import read_attributes
 from noise_resistance.storage.provenance import versions
+from noise_resistance.storage.sources import read_dataset_file
 from noise_resistance.study.outline import Outline
 
 __all__ = ["Step", "datasets_used", "page_versions", "recorded", "run_times", "times_caption"]
@@ -29,7 +28,6 @@ _TIMED = {
     "diagnose": "diagnostics",
     "evaluate_external": "evaluation of external models",
 }
-_ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def recorded(outline: Outline, sources: Sources) -> list[Step]:
 def _files(outline: Outline, sources: Sources) -> Iterator[tuple[str, str, str]]:
     paths = outline.paths
     for file in sources.dataset_files.values():
-        yield "preparation of a dataset", str(file), "dataset"
+        yield "preparation of a dataset", str(file.with_suffix(".h5")), "dataset"
     for template, kind, what in (
         (paths.history, "history", "training"),
         (paths.baseline, "baseline", "evaluation without noise"),
@@ -132,57 +130,46 @@ def page_versions() -> dict[str, str]:
 def datasets_used(files: Sequence[Path]) -> list[dict[str, Any]]:
     """Return title, version, checksums, licence and counts of the datasets.
 
+    Args:
+        files: their small files.
+
     Raises:
         DataError: a file is missing or damaged.
     """
     found = []
     for file in files:
-        record = read_attributes(file, "dataset")
-        one = record.attributes
-        archives = record.parameters.get("checksums", {})
-        with h5py.File(file, "r") as opened:
-            arrays = {
-                name: f"sha256:{opened[name].attrs['sha256']}" for name in _ARRAYS if name in opened
-            }
+        described = read_dataset_file(file)
+        entry, counts = described.entry, described.counts
+        archives = {one["name"]: one["checksum"] for one in entry["archives"]}
+        arrays = {name: f"sha256:{digest}" for name, digest in described.arrays.items()}
         found.append(
             {
-                "title": one["title"],
-                "version": record.parameters.get("version", ""),
-                "test_images": int(one["test_images"]),
-                "train_images": int(one["train_images"]),
-                "classes": int(one["classes"]),
-                "licence": one.get("licence", ""),
-                "source": one.get("source", ""),
+                **{name: entry[name] for name in ("title", "version", "licence", "source")},
+                **{name: counts[name] for name in ("test_images", "train_images", "classes")},
                 "checksums": {**archives, **arrays},
             }
         )
     return found
 
 
-def run_times(folder: Path) -> list[dict[str, Any]]:
-    """Return jobs, median and total seconds and largest memory by rule and model."""
-    rows = []
-    for rule, title in _TIMED.items():
-        for path in sorted((folder / rule).rglob("*.tsv")):
-            try:
-                one = pd.read_csv(path, sep="\t").iloc[0]
-                seconds = float(one["s"])
-            except (ValueError, IndexError, KeyError):
-                continue
-            parts = path.relative_to(folder / rule).parts
-            model = model_title(parts[1]) if len(parts) > 2 else path.stem
-            rows.append((title, model, seconds, _number(one.get("max_rss"))))
-    if not rows:
-        return []
-    table = pd.DataFrame(rows, columns=["rule", "model", "seconds", "memory"])
+def run_times(study: Path) -> list[dict[str, Any]]:
+    """Return jobs, median and total seconds and largest memory by rule and model.
+
+    Args:
+        study: its folder.
+    """
+    table = read_times(study)
+    table = table[table["rule"].isin(_TIMED)]
     return [
         {
-            "rule": rule,
-            "model": model,
+            "rule": _TIMED[str(rule)],
+            "model": model if rule == "evaluate_external" else model_title(str(model)),
             "jobs": len(group),
             "median": f"{group['seconds'].median():.1f}",
             "hours": group["seconds"].sum() / 3600,
-            "memory": MISSING if group["memory"].isna().all() else f"{group['memory'].max():.0f}",
+            "memory": MISSING
+            if group["memory_mb"].isna().all()
+            else f"{group['memory_mb'].max():.0f}",
         }
         for (rule, model), group in table.groupby(["rule", "model"], sort=False)
     ]
@@ -195,14 +182,6 @@ def times_caption(times: Sequence[Mapping[str, Any]]) -> str:
     jobs = count(sum(one["jobs"] for one in times), "job")
     share = f", {100 * most['hours'] / total:.0f} % of it {most['rule']} ({most['model']})"
     return (
-        f"Time and memory by job, as Snakemake measured them: {jobs} took {total:.2f} hours one "
-        f"after the other{share if total else ''}."
+        f"Time and memory by job, as the files state them: computing {jobs} took {total:.2f} hours "
+        f"one after the other{share if total else ''}."
     )
-
-
-def _number(text: Any) -> float:
-    """Read a number that Snakemake may have written as NA or a dash."""
-    try:
-        return float(text)
-    except (TypeError, ValueError):
-        return float("nan")
