@@ -23,8 +23,8 @@ parallel := -n 2 --dist loadfile --no-loadscope-reorder
 # Packages of the caller's own must not shadow those of the environments.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help demo study dry-run plan test test-faults test-cluster test-report test-results lint format bench \
-	bench-growth reference environment environment-dev environment-slurm lock clean
+.PHONY: help demo study dry-run plan test test-faults test-cluster test-all test-report test-results lint declare \
+	format bench bench-growth reference environment environment-dev environment-slurm lock clean
 
 help: ## List the targets (the default)
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -33,6 +33,8 @@ help: ## List the targets (the default)
 	@echo "  CORES=N         use N cores instead of all (demo, study, dry-run)"
 	@echo "  CONFIG=FILE     use FILE instead of config/config.yaml (study, dry-run, plan)"
 	@echo "  ARGS='...'      add arguments to the command (demo, study, dry-run, plan, test, bench, bench-growth)"
+	@echo "  FULL=1          try more cases: 26 kills for 6, 2,000 made-up files for 300 (test-faults)"
+	@echo "  STEP=NAME AS=equal|new|first  what to declare (declare)"
 	@echo "  PYTHON=PATH     make the environment with this Python (3.11, 3.12 or 3.13)"
 
 # A display of what runs and how far it is, where somebody looks.
@@ -59,6 +61,10 @@ test-faults: environment-dev ## Kill, damage and mislead real runs, and count wh
 test-cluster: environment-dev environment-slurm ## Start a Slurm on this machine (Debian, as root) and run a study on it
 	$(dev)/pytest tests/cluster -x $(ARGS)
 
+# Without FULL=1 they try fewer cases: tests/extent.py.
+test-all: export FULL := 1
+test-all: test test-faults test-cluster ## Run test, test-faults and test-cluster in their long form
+
 test-report: ## Open the demo's report in headless Chromium: errors, selectors, sizes, accessibility
 	tests/browser/run.sh results/demo/report.html $(ARGS)
 
@@ -72,6 +78,10 @@ lint: environment-dev ## Check style, types, the direction of imports and the wo
 	$(dev)/lint-imports --no-logo
 	$(dev)/snakefmt --check Snakefile workflow
 	$(dev)/snakemake --lint
+	$(dev)/python tests/versions/check.py
+
+declare: environment-dev ## List a step's changed code: STEP=train AS=equal (the same numbers, checked) or AS=new
+	$(dev)/python tests/versions/declare.py $(AS) $(STEP)
 
 format: environment-dev ## Format the code, and mend what ruff can mend by itself
 	$(dev)/ruff check --fix .
@@ -81,7 +91,7 @@ format: environment-dev ## Format the code, and mend what ruff can mend by itsel
 bench: environment-dev ## Measure speed beside plain Keras: results/benchmarks/ (20 minutes; ARGS=--quick: 8)
 	$(dev)/python tests/benchmarks/bench.py $(ARGS)
 
-bench-growth: environment-dev ## Measure planning and gathering by a study's size: results/benchmarks/ (an hour; ARGS=--quick: 6 minutes)
+bench-growth: environment-dev ## Measure planning, gathering and the store by a study's size: results/benchmarks/ (two hours; ARGS=--quick: 12 minutes)
 	$(dev)/python tests/benchmarks/growth.py $(ARGS)
 	PYTHONPATH=workflow $(dev)/python tests/benchmarks/study_schedule.py
 	PYTHONPATH=workflow $(dev)/python tests/benchmarks/growth_figure.py

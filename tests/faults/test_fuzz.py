@@ -1,8 +1,10 @@
-"""Thousands of made-up inputs: each is accepted and used, or refused in one line."""
+"""Hundreds or thousands of made-up inputs: each is accepted and used, or refused in one line."""
 
+import contextlib
 import copy
 import gzip
 import io
+import json
 import subprocess
 import sys
 import tarfile
@@ -17,13 +19,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from workspace import ROOT
 
+from extent import extent
+from made_up_results import add, evaluation
+from made_up_study import CONFIG, MadeUpStudy
 from noise_resistance.datasets.cifar import read_cifar10, read_cifar100
 from noise_resistance.datasets.idx import read_idx
 from noise_resistance.errors import ConfigurationError, DataError
+from noise_resistance.storage.checksums import canonical
+from noise_resistance.storage.sources import read_dataset_file
+from noise_resistance.store.entries import MANIFEST, Store
+from noise_resistance.store.manifest import read_entry
 from noise_resistance.study.configuration import Study, load
 from noise_resistance.study.outline import Outline
+from noise_resistance.study.paths import wildcards
+from noise_resistance.study.products import Products
+from noise_resistance.study.request import TrainingRequest
 
-CASES = 2000
+CASES = extent(300, 2000)
 FUZZ = settings(
     max_examples=CASES,
     deadline=None,
@@ -114,15 +126,20 @@ def test_any_configuration_is_used_or_refused_in_one_line(counts: Counter[str]) 
 
 
 def use(study: Study) -> None:
-    """Every path of the study stays below results/ and logs/, and its outline survives JSON."""
+    """Paths stay below results/ and logs/, and outline and requests survive JSON."""
     paths = [study.paths.fill(study.paths.noise, one) for one in study.evaluations[:20]]
     paths += [study.paths.fill(study.paths.weights, one) for one in study.trainings[:20]]
-    for path in [*paths, study.paths.summary, study.paths.benchmarks]:
+    for path in [*paths, study.paths.summary, study.paths.settings]:
         assert path.startswith(f"results/{study.name}/")
         assert ".." not in path.split("/")
         assert not set(path) & set(" ;$`'\"\\\n{}~*?&|<>()")
     assert study.paths.logs == f"logs/{study.name}"
     assert Outline.from_json(study.outline.to_json()) == study.outline
+    products = Products(study)
+    for one in study.trainings[:5]:
+        request = products.request("train", wildcards(one))
+        again = TrainingRequest.from_mapping(json.loads(request)).parameters()
+        assert canonical(again) == request
 
 
 def small_tar(name: str, record: int) -> bytes:
@@ -222,6 +239,52 @@ def test_any_hdf5_file_is_read_or_refused_in_one_line(tmp_path: Path, counts: Co
     assert cases == read + refused
     assert min(read, refused) > CASES / 50, (read, refused)
     counts["made-up HDF5 files, read or refused in one line"] += cases
+
+
+def test_damaged_descriptions_are_refused_or_say_what_they_said(
+    tmp_path: Path, counts: Counter[str]
+) -> None:
+    seen = Counter[str]()
+    with contextlib.chdir(tmp_path):
+        study = MadeUpStudy.of(CONFIG)
+        study.prepare()
+        dataset = Path(study.products.dataset({"dataset": "digits"}))
+    entry = add(Store(tmp_path / "store"), evaluation(seed=1))
+    files = [tmp_path / dataset, entry / MANIFEST]
+    whole = {file: file.read_bytes() for file in files}
+
+    def said(file: Path) -> str | None:
+        """What is taken from a file, as text; None where it is refused."""
+        if file.name != MANIFEST:
+            try:
+                return canonical(vars(read_dataset_file(file)) | {"path": ""})
+            except DataError as error:
+                assert is_one_line(str(error)), repr(str(error))  # noqa: PT017
+                assert str(file) in str(error)  # noqa: PT017
+                return None
+        found = read_entry(entry)
+        if found is None or found.damage():
+            return None
+        return canonical({name: found.manifest[name] for name in ("request", "sources", "step")})
+
+    as_written = {file: said(file) for file in files}
+    assert None not in as_written.values()
+
+    @FUZZ
+    @given(st.data())
+    def check(data: st.DataObject) -> None:
+        file = data.draw(st.sampled_from(files))
+        file.chmod(0o644)
+        file.write_bytes(mutated(data.draw, bytearray(whole[file])))
+        seen["cases"] += 1
+        found = said(file)
+        file.write_bytes(whole[file])
+        assert found in (None, as_written[file])
+        seen["refused" if found is None else "used"] += 1
+
+    check()
+    assert min(seen["used"], seen["refused"]) > 0, seen
+    counts["made-up descriptions, read or refused in one line"] += seen["cases"]
 
 
 @pytest.mark.parametrize("text", ["study: [", "a: b: c", "\t- x", "- 1\n- 2", "5"])

@@ -7,14 +7,27 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from disturbance import STUDY, Disturbed, differences, litter, stop
+from disturbance import (
+    STUDY,
+    Disturbed,
+    computed,
+    differences,
+    half_made,
+    lasting_writes,
+    litter,
+    stop,
+)
 from workspace import Run, Workspace
 
-KILLS = 26
+from extent import extent
+
+# In short form each way of killing comes once.
+KILLS = extent(6, 26)
 SEED = 20220515
 EPOCHS = STUDY["training"]["epochs"]
 
@@ -77,15 +90,22 @@ def kill_snakemake_alone(run: Disturbed) -> None:
         time.sleep(0.05)
 
 
+# In the order of the moments: SIGKILL comes between epochs and at a checkpoint first, and what a
+# Snakemake killed alone leaves running are evaluations.
 WAYS = (
+    terminate_snakemake,
+    kill_everything,
     kill_jobs,
     terminate_jobs,
-    kill_everything,
     press_control_c,
-    terminate_snakemake,
     kill_snakemake_alone,
 )
-CHECKPOINT, FINAL, OTHER = "at a checkpoint", "at a final file", "in a rule other than train"
+CHECKPOINT, ENTRY, FINAL, OTHER = (
+    "at a checkpoint",
+    "at an entry of the store",
+    "at a final file",
+    "in a rule other than train",
+)
 Moment = Callable[[Disturbed], bool]
 
 
@@ -97,24 +117,30 @@ def moments(folder: Path, generator: random.Random) -> Iterator[tuple[str, Momen
         end = time.monotonic() + seconds
         return lambda run: time.monotonic() >= end
 
+    def after_an_epoch(seconds: float, begun: float) -> Moment:
+        def met(run: Disturbed) -> bool:
+            with suppress(FileNotFoundError):
+                states = [one.stat() for one in results.glob("store/train/*/states-*/last.h5")]
+                return any(begun < one.st_mtime < time.time() - seconds for one in states)
+            return False
+
+        return met
+
+    def writes(pattern: str) -> Moment:
+        # A temporary name has the number of its process: what was left by others does not count.
+        def met(run: Disturbed) -> bool:
+            found = {one.name.split("-")[1] for one in results.glob(pattern)}
+            return bool(found & {*map(str, run.jobs())}) if found else False
+
+        return met
+
     while True:
         yield "while a job starts", after(generator.uniform(0, 3))
-        yield "in a job", after(generator.uniform(3, 9))
-        yield CHECKPOINT, lambda run: any(results.rglob(".resume/.tmp-*"))
-        yield "after some epochs", after(6 + generator.randint(1, 4))
-        yield FINAL, lambda run: any(results.rglob("seed-*/.tmp-*"))
+        yield "after some epochs", after_an_epoch(generator.uniform(0, 0.2), time.time())
+        yield CHECKPOINT, writes("store/train/*/states-*/.tmp-*")
+        yield ENTRY, writes("store/.tmp-*/*/.tmp-*")
+        yield FINAL, writes("disturbed/trainings/**/.tmp-*")
         yield OTHER, lambda run: bool(run.jobs_by_rule().keys() - {"train"})
-
-
-def lasting_writes(workspace: Workspace) -> Workspace:
-    """Let each file stay under its temporary name for a while, so that kills meet it there."""
-    module = workspace.folder / "workflow/noise_resistance/storage/files.py"
-    text = module.read_text(encoding="utf-8")
-    old = "    _flush(whole)\n"
-    assert text.count(old) == 1
-    text = text.replace(old, f"{old}    __import__('time').sleep(0.2)\n")
-    module.write_text(text, encoding="utf-8")
-    return workspace
 
 
 # Waits for up to a minute between kills, and for the orphans of a Snakemake killed alone.
@@ -130,17 +156,18 @@ def test_a_study_killed_over_and_over_ends_equal_to_one_left_alone(
         # Shifted by one each round, so that every way meets every moment.
         rounds, turn = divmod(kills.number, len(WAYS))
         kill = WAYS[(turn + rounds) % len(WAYS)]
-        run = Disturbed(workspace, STUDY)
+        # Two jobs at once, so that one kill meets both.
+        run = Disturbed(workspace, STUDY, "--cores=2")
         try:
             if not run.wait_for(run.has_jobs):
                 status = run.end()
                 text = run.output.read_text(encoding="utf-8")
                 if "Nothing to be done" in text or status == 0:
                     # All is made: go on with a study that has to be made again.
-                    found = differences(undisturbed, without_states(workspace))
-                    assert found == [], text[-3000:]
+                    is_whole(workspace, undisturbed)
                     attempts.follow()
-                    shutil.rmtree(workspace.folder / "results/disturbed")
+                    for name in ("disturbed", "store"):
+                        shutil.rmtree(workspace.folder / "results" / name)
                     attempts.forget()
                     continue
                 unlock(workspace, text)
@@ -153,9 +180,9 @@ def test_a_study_killed_over_and_over_ends_equal_to_one_left_alone(
             if run.process.poll() is None and running:
                 kill(run)
                 kills.add(kill.__name__, name, running, workspace.folder / "results")
-            if kill is not kill_everything and run.process.poll() is None:
+            time.sleep(0.3)
+            if run.process.poll() is None:
                 # A run whose jobs were killed goes on with what is left: it is stopped as well.
-                time.sleep(0.3)
                 run.kill_all(signal.SIGINT)
             run.end()
         finally:
@@ -163,10 +190,10 @@ def test_a_study_killed_over_and_over_ends_equal_to_one_left_alone(
         attempts.follow()
     finish(workspace)
     attempts.follow()
-    assert differences(undisturbed, workspace.folder / "results") == []
-    assert litter(workspace.folder / "results") == []
-    assert attempts.resumed >= 3, "hardly a training was met after its first epoch"
-    assert len(kills.kinds) > 2 * len(WAYS), kills
+    is_whole(workspace, undisturbed)
+    assert attempts.resumed >= extent(1, 3), "hardly a training was met after its first epoch"
+    assert {way for way, _ in kills.kinds} == {way.__name__ for way in WAYS}, kills
+    assert len(kills.kinds) >= KILLS // 2, kills
     assert not kills.missed(), kills
     kills.report(counts)
     counts["trainings that went on from their last finished epoch"] += attempts.resumed
@@ -192,24 +219,26 @@ class Kills:
 
     def missed(self) -> bool:
         """Whether a moment that matters has not been met yet."""
-        return not (all(map(self.at, (CHECKPOINT, FINAL, OTHER))) and self.torn)
+        return not (all(map(self.at, (CHECKPOINT, ENTRY, FINAL, OTHER))) and self.torn)
 
     def wants(self, moment: str, enough: int) -> bool:
         """Whether to wait for a moment: beyond `enough` kills only for one that was missed."""
         if self.number < enough:
             return True
-        special = (CHECKPOINT, FINAL) if not self.torn else ()
-        return moment in special or (moment in (CHECKPOINT, FINAL, OTHER) and not self.at(moment))
+        special = (CHECKPOINT, ENTRY, FINAL)
+        return (moment in special and not self.torn) or (
+            moment in (*special, OTHER) and not self.at(moment)
+        )
 
     def add(self, way: str, moment: str, running: Counter[str], results: Path) -> None:
         self.kinds[way, moment] += 1
         self.rules.update(running)
         # What SIGKILL cuts off in the middle of a file stays under its temporary name.
-        self.torn += any(results.rglob(".tmp-*"))
+        self.torn += any(one.is_file() for one in results.rglob(".tmp-*"))
 
     def report(self, counts: Counter[str]) -> None:
         counts["kills survived"] += self.number
-        for moment in (CHECKPOINT, FINAL, OTHER):
+        for moment in (CHECKPOINT, ENTRY, FINAL, OTHER):
             counts[f"of them, {moment}"] += self.at(moment)
         counts["of them, with a file half written"] += self.torn
         for rule, number in self.rules.items():
@@ -217,16 +246,8 @@ class Kills:
 
 
 def reached(run: Disturbed, moment: Moment) -> bool:
-    """Wait for a moment; False if the jobs end before, or it does not come."""
-    met: list[bool] = []
-
-    def met_or_over() -> bool:
-        if moment(run):
-            met.append(True)
-        return bool(met) or run.has_no_jobs()
-
-    run.wait_for(met_or_over, 60)
-    return bool(met)
+    """Wait for a moment; False if the run ends before, or it does not come."""
+    return run.wait_for(lambda: moment(run), 60)
 
 
 def unlock(workspace: Workspace, said: str) -> None:
@@ -237,12 +258,12 @@ def unlock(workspace: Workspace, said: str) -> None:
     assert unlocked.status == 0, unlocked.output
 
 
-def without_states(workspace: Workspace) -> Path:
-    """The results, freed of what a Snakemake that was killed after its last job left behind."""
+def is_whole(workspace: Workspace, undisturbed: Path) -> None:
+    """The results are those of a run that nothing disturbed, and the store's entries are whole."""
     results = workspace.folder / "results"
-    for folder in [*results.rglob(".resume")]:
-        shutil.rmtree(folder)
-    return results
+    assert differences(undisturbed, results) == []
+    assert litter(results) == []
+    assert half_made(results / "store") == []
 
 
 class Attempts:
@@ -268,6 +289,8 @@ class Attempts:
             epochs = [int(one) for one in re.findall(r"^epoch (\d+)/", text, re.MULTILINE)]
             if text == self._read.get(log) or not (start or epochs):
                 continue
+            if re.search("^(restored|kept): ", text, re.MULTILINE):
+                continue  # what it says of epochs is the log of the job that computed it
             begun, known = int(start[1]) if start else 0, self._finished.get(log, 0)
             # A kill may come after a state was written and before the log says so.
             assert begun in (known, known + 1), f"{log}: {known} epochs were finished\n{text}"
@@ -279,21 +302,76 @@ class Attempts:
 def finish(workspace: Workspace) -> None:
     run = workspace.snakemake(config=STUDY)
     if run.status != 0 and "--unlock" in run.output:
-        workspace.snakemake("--unlock", config=STUDY)
+        unlock(workspace, run.output)
         run = workspace.snakemake(config=STUDY)
     assert run.status == 0, run.output[-5000:]
-    again = workspace.snakemake(config=STUDY)
-    assert "Nothing to be done" in again.output
-    # If the last kill came after the last job, the states go with the next run that does something.
-    if litter(workspace.folder / "results"):
-        assert workspace.snakemake("--forcerun", "report", config=STUDY).status == 0
+    assert "Nothing to be done" in workspace.snakemake(config=STUDY).output
+
+
+def test_a_study_killed_while_it_is_restored_is_restored_and_nothing_is_computed(
+    undisturbed: Path, tmp_path: Path, counts: Counter[str]
+) -> None:
+    shutil.copytree(undisturbed.parent, tmp_path / "work", symlinks=True)
+    workspace = lasting_writes(Workspace(tmp_path / "work"))
+    results = workspace.folder / "results"
+    made = computed(results / "store")
+    shutil.rmtree(results / "disturbed")
+    kills = 0
+    for moment in range(extent(2, 8)):
+        run = Disturbed(workspace, STUDY, "evaluations")
+        try:
+            if run.wait_for(lambda: any(results.rglob("seed-*/**/.tmp-*"))):
+                time.sleep(moment / 20)
+                run.kill_all(signal.SIGKILL)
+                kills += 1
+            run.end()
+        finally:
+            stop(run)
+        if kills > moment:
+            unlock(workspace, "locked --unlock")
+    assert kills >= 2
+    finish(workspace)
+    is_whole(workspace, undisturbed)
+    assert computed(results / "store") == made
+    counts["kills survived"] += kills
+    counts["of the kills, while results were restored"] += kills
+    counts["reruns compared"] += 1
+
+
+def test_what_the_store_has_when_a_kill_comes_is_not_computed_again(
+    tmp_path: Path, counts: Counter[str]
+) -> None:
+    # Three seconds pass between the name of an entry and that of the last file copied from it.
+    workspace = lasting_writes(Workspace.make(tmp_path / "work"), seconds=1)
+    config = {**STUDY, "training": {**STUDY["training"], "epochs": 1, "schedule": []}}
+    results = workspace.folder / "results"
+    run = Disturbed(workspace, config, "trainings", "--cores=1")
+    try:
+        assert run.wait_for(lambda: bool(computed(results / "store")))
+        run.kill_all(signal.SIGKILL)
+        run.end()
+    finally:
+        stop(run)
+    assert not any(results.rglob("seed-*/optimizer.h5"))
+    (made,) = computed(results / "store").items()
+    unlock(workspace, "locked --unlock")
+    again = workspace.snakemake("trainings", config=config)
+    assert again.status == 0, again.output[-5000:]
+    assert made in computed(results / "store").items()
+    said = [log.read_text(encoding="utf-8") for log in workspace.folder.rglob("logs/**/seed-1.log")]
+    assert sorted("\nrestored: " in one for one in said) == [False, True]
+    assert litter(results) == []
+    assert half_made(results / "store") == []
+    counts["kills survived"] += 1
+    counts["of the kills, between an entry and the files copied from it"] += 1
 
 
 @pytest.mark.timeout(900)
 def test_a_training_that_outlives_its_snakemake_is_not_trained_again(
     undisturbed: Path, tmp_path: Path, counts: Counter[str]
 ) -> None:
-    workspace = Workspace.make(tmp_path / "work")
+    # States are written slowly: there is time for another Snakemake to begin.
+    workspace = lasting_writes(Workspace.make(tmp_path / "work"), seconds=0.7)
     logs = workspace.folder / "logs/disturbed/train"
 
     def training() -> bool:
@@ -301,28 +379,31 @@ def test_a_training_that_outlives_its_snakemake_is_not_trained_again(
             f"epoch 1/{EPOCHS}" in log.read_text(encoding="utf-8") for log in logs.rglob("*.log")
         )
 
-    run = Disturbed(workspace, STUDY)
+    run = Disturbed(workspace, STUDY, "--cores=2")
     try:
         assert run.wait_for(training)
         run.kill_snakemake()
-        deadline = time.monotonic() + 300
-        while run.jobs() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert not run.jobs()
+        orphans = run.jobs()
+        assert orphans
+        assert workspace.snakemake("--unlock", config=STUDY).status == 0
+        # The next one does not wait for the orphan to end: its job does.
+        again = workspace.snakemake("trainings", "--cores=2", config=STUDY)
     finally:
         stop(run)
-    made = [*workspace.folder.glob("results/disturbed/trainings/**/model.weights.h5")]
-    assert made, "the orphan has finished its training"
-    assert workspace.snakemake("--unlock", config=STUDY).status == 0
-    again = workspace.snakemake(config=STUDY)
     assert again.status == 0, again.output[-5000:]
-    assert sum(job.startswith("train ") for job in again.jobs.elements()) == 2
-    for weights in made:
-        folder = weights.parent.relative_to(workspace.folder / "results/disturbed/trainings")
-        said = (logs / folder).with_suffix(".log").read_text(encoding="utf-8")
-        assert f"resume: going on after epoch {EPOCHS}" in said
-        assert not re.search(r"^epoch \d+/", said, re.MULTILINE)
-    assert differences(undisturbed, workspace.folder / "results") == []
-    assert litter(workspace.folder / "results") == []
-    counts["trainings that outlived Snakemake and were not trained again"] += len(made)
+    said = [log.read_text(encoding="utf-8") for log in logs.rglob("*.log")]
+    waited = [one for one in said if re.search(r"^waiting: process (\d+) on ", one, re.MULTILINE)]
+    assert len(waited) == len(orphans)
+    for one in waited:
+        assert re.search(r"^(restored|kept): ", one, re.MULTILINE)
+        # The orphan's own log, which the entry keeps.
+        assert [int(each) for each in re.findall(r"^epoch (\d+)/", one, re.MULTILINE)] == [
+            *range(1, EPOCHS + 1)
+        ]
+    results = workspace.folder / "results"
+    found = differences(undisturbed, results)
+    assert [one for one in found if not one.endswith(": on one side alone")] == []
+    assert litter(results) == []
+    assert half_made(results / "store") == []
+    counts["trainings that outlived Snakemake and were not trained again"] += len(orphans)
     counts["reruns compared"] += 1
