@@ -12,11 +12,19 @@ import pandas as pd
 from noise_resistance.analysis.summary import summarise
 from noise_resistance.storage.hdf5 import Variable, write_record
 from noise_resistance.storage.provenance import Provenance
+from noise_resistance.store.versions import counts, version_of
 from noise_resistance.study.grid import Evaluation, Experiment, Training
 from noise_resistance.study.outline import DatasetOutline, Outline
 from noise_resistance.study.specification import Specification
 
 PROVENANCE = Provenance("0" * 16)
+# What makes each kind of measured file.
+STEPS = {
+    "history": "train",
+    "baseline": "evaluate_baseline",
+    "noise": "evaluate_noise",
+    "diagnostics": "diagnose",
+}
 OPTIMIZERS = ("sgd", "sgd_momentum", "sgd_nesterov", "adam", "nadam", "adamax")
 DATASETS = {
     "digits": DatasetOutline("Digits", 10),
@@ -102,10 +110,7 @@ def specification_of(outline: Outline) -> Specification:
         noise=noise,
         readings={name: {"arrays": name, "settings": noise} for name in ("kernels", "all")},
         layer_scope="kernels",
-        diagnostics={"images": 16, "batches": 4},
-        code=dict.fromkeys(
-            ("train", "evaluate_baseline", "evaluate_noise", "diagnose"), PROVENANCE.fingerprint
-        ),
+        diagnostics={"images": 16, "batches": 4, "epochs": [5]},
     )
 
 
@@ -121,23 +126,21 @@ def attributes_of(
         snapshot: after how many epochs, of a snapshot.
     """
     specification = specification_of(outline)
-    training = one.training if isinstance(one, Evaluation) else one
-    digest = hashlib.sha256(training.dataset.encode()).hexdigest()
-    if kind == "history":
-        attributes = PROVENANCE.attributes(specification.training(training))
-        return {**attributes, "dataset_sha256": digest}
     if isinstance(one, Evaluation):
-        parameters = specification.evaluation(one)
-    elif kind == "baseline":
-        parameters = specification.baseline(one)
+        training, parameters = one.training, specification.evaluation(one)
     else:
-        parameters = {"model": one.model, **specification.diagnostics}
-    parameters["training"] = specification.training(training)
+        training = one
+        request = {
+            "history": specification.training,
+            "baseline": specification.baseline,
+            "diagnostics": specification.diagnosis,
+        }
+        parameters = request[kind](one)
+    step = STEPS[kind]
     return {
-        **PROVENANCE.attributes(parameters),
+        **Provenance(counts(step)[0], version_of(step)).attributes(parameters),
         "weights_sha256": hashlib.sha256(f"{training} {snapshot}".encode()).hexdigest(),
-        "training_fingerprint": PROVENANCE.fingerprint,
-        "dataset_sha256": digest,
+        "dataset_sha256": hashlib.sha256(training.dataset.encode()).hexdigest(),
     }
 
 

@@ -1,7 +1,7 @@
 """What bfloat16 changes: accuracies of noisy draws, and the accuracy a training ends with.
 
     python tests/benchmarks/agreement.py evaluation --dataset results/datasets/cifar10.h5 \
-        --training results/cpu/trainings/cifar10/resnet20/adam/lr-0.001/seed-1
+        --training results/cpu/trainings/cifar10/resnet20/standard/adam/lr-0.001/seed-1
     python tests/benchmarks/agreement.py training --dataset results/datasets/digit_pairs.h5
 
 `evaluation` measures every noise level and scope of the paper's study on one trained model, in both

@@ -120,7 +120,7 @@ def evaluation_job(folder: Path) -> list[str]:
     config = folder / "startup.yaml"
     config.write_text(yaml.safe_dump(study))
     snakemake(folder, "--configfile", str(config), "--cores", "1", "trainings")
-    training = folder / "results/startup/trainings/digits/resnet8/adam/lr-0.001/seed-1"
+    training = folder / "results/startup/trainings/digits/resnet8/standard/adam/lr-0.001/seed-1"
     settings = {"draws": 1, "seed": 0, "sigma_of": "array", "variance_policy": "clip"}
     options = {
         "--dataset": folder / "results/datasets/digits.h5",

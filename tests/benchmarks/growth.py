@@ -1,21 +1,24 @@
 """`make bench-growth`: what a study costs beside its computing, by its size.
 
-python tests/benchmarks/growth.py [--quick] [--folder FOLDER] [--output results/benchmarks]
+python tests/benchmarks/growth.py [--quick] [--part PART] [--folder FOLDER]
+    [--output results/benchmarks]
 
 One shape of study (2 datasets, ResNet20, 5 learning rates, 5 noise levels, 2 scopes: 100
 evaluations a seed) with 1, 10, 100 and 1,000 seeds. The files are made by the workflow's own
-writers from made-up accuracies (`made_up_files.py`). `study_schedule.py` simulates
-the time on GPUs.
+writers from made-up accuracies (`made_up_files.py`), and those of the store hold one number each
+(`made_up_store.py`). `study_schedule.py` simulates the time on GPUs.
 """
 
 import argparse
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +32,7 @@ LEVELS = [0.01, 0.05, 0.1, 0.2, 0.4]
 STUDY = "results/growth"
 # Planning reads each finished file; at 100,000 evaluations that alone takes minutes.
 LARGEST_FINISHED = 100
-ONE_JOB = f"{STUDY}/trainings/cifar10/resnet20/adam/lr-0.001/seed-1/noise/all/eta-0.1.h5"
+ONE_JOB = f"{STUDY}/trainings/cifar10/resnet20/standard/adam/lr-0.001/seed-1/noise/all/eta-0.1.h5"
 Row = dict[str, object]
 
 
@@ -40,26 +43,37 @@ def main() -> None:
         "--folder", type=Path, help="where to make and keep the files; a temporary one by default"
     )
     parser.add_argument("--output", type=Path, default=ROOT / "results" / "benchmarks")
+    parser.add_argument("--part", choices=PARTS, help="measure one part: of the study or the store")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as temporary:
         for seeds in SEEDS[:3] if arguments.quick else SEEDS:
             folder = (arguments.folder or Path(temporary)).resolve() / str(seeds)
-            for measurement, unit, value in measurements(folder, seeds):
+            parts = [PARTS[arguments.part]] if arguments.part else PARTS.values()
+            for measurement, unit, value in chain.from_iterable(
+                part(folder, seeds) for part in parts
+            ):
                 size = {"seeds": seeds, "evaluations": seeds * EVALUATIONS_A_SEED}
                 rows.append({**size, "measurement": measurement, "unit": unit, "value": value})
                 print(f"{size['evaluations']:>7} {measurement}: {value:.2f} {unit}", flush=True)
                 write_csv(arguments.output / "growth.csv", rows)
 
 
-def measurements(folder: Path, seeds: int) -> Any:
-    """Measure one size; gives (measurement, unit, value) one by one."""
+def prepared(folder: Path, seeds: int) -> Path:
+    """Make a working folder; gives its configuration."""
     folder.mkdir(parents=True, exist_ok=True)
     configuration = folder / "growth.json"
     configuration.write_text(json.dumps(study_of(seeds)), encoding="utf-8")
     if not (folder / "config").is_symlink():
         (folder / "config").symlink_to(ROOT / "config")
+    return configuration
+
+
+def measure_study(folder: Path, seeds: int) -> Any:
+    """Measure one size of study; gives (measurement, unit, value) one by one."""
+    configuration = prepared(folder / "study", seeds)
+    folder = configuration.parent
     with tempfile.TemporaryDirectory() as empty:
         (Path(empty) / "config").symlink_to(ROOT / "config")
         yield from timed("plan, nothing made", plan(configuration), Path(empty))
@@ -86,6 +100,64 @@ def measurements(folder: Path, seeds: int) -> Any:
     if seeds <= LARGEST_FINISHED:
         target = ["evaluations"]
         yield from timed("plan, all made", [*plan(configuration), *target], folder)
+
+
+def measure_store(folder: Path, seeds: int) -> Any:
+    """Measure the store of one size of study; gives (measurement, unit, value) one by one."""
+    configuration = prepared(folder / "store", seeds)
+    folder = configuration.parent
+    store = folder / "results/store"
+    if not store.exists():
+        yield from timed("store: write it", script("made_up_store.py", configuration), folder)
+    # By another process: what this one holds counts as memory of those that it starts.
+    words = ["find", str(store), "-type", "f", "-printf", "%s\\n"]
+    sizes = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()
+    yield "store: files", "files", len(sizes)
+    yield "store: size on disk", "MB", sum(map(int, sizes)) / 1e6
+    del sizes
+    yield from timed("store: list", command("store", "list"), folder)
+    yield from timed("store: verify", command("store", "verify"), folder)
+    yield from timed("store: restore all", script("restore_all.py", configuration), folder)
+    look = command(*words_of_a_job(configuration))
+    yield from timed("store: a job whose output is there", look, folder)
+    (folder / ONE_JOB).unlink()
+    yield from timed("store: a job that restores its output", look, folder)
+    yield from timed("store: prune, nothing to remove", command("store", "prune"), folder)
+    for training in (folder / STUDY).rglob("seed-*[1379]"):
+        shutil.rmtree(training)
+    # Nothing is so new that it stays.
+    words = ["find", str(store), "-name", "entry.json", "-exec", "touch", "-d", "@0", "{}", "+"]
+    subprocess.run(words, check=True)
+    remove = command("store", "prune", "--yes")
+    yield from timed("store: prune, four tenths to remove", remove, folder)
+
+
+PARTS = {"study": measure_study, "store": measure_store}
+
+
+def words_of_a_job(configuration: Path) -> list[str]:
+    """Return the command of the job that makes `ONE_JOB`."""
+    from noise_resistance.study.configuration import load
+    from noise_resistance.study.grid import Evaluation
+    from noise_resistance.study.paths import wildcards
+    from noise_resistance.study.products import Products
+
+    products = Products(load(json.loads(configuration.read_text(encoding="utf-8"))))
+    is_it = {"dataset": "cifar10", "learning_rate": 0.001, "seed": 1}
+    training = next(
+        one
+        for one in products.study.trainings
+        if is_it.items() <= {name: getattr(one, name) for name in is_it}.items()
+    )
+    values = wildcards(Evaluation(training, "all", 0.1))
+    return [
+        "evaluate-noise",
+        *("--dataset", products.dataset(values)),
+        *("--request", products.request("evaluate_noise", values)),
+        *("--training", products.paths.training.format(**values)),
+        *("--output", ONE_JOB),
+        *("--device", "cpu"),
+    ]
 
 
 def study_of(seeds: int) -> dict[str, Any]:
@@ -115,6 +187,10 @@ def plan(configuration: Path) -> list[str]:
 
 def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "noise_resistance", *words]
+
+
+def script(name: str, configuration: Path) -> list[str]:
+    return [sys.executable, str(Path(__file__).with_name(name)), str(configuration)]
 
 
 def timed(name: str, words: list[str], folder: Path) -> Any:
@@ -154,8 +230,8 @@ def make_files(folder: Path, configuration: Path) -> None:
 
 def study_behind(configuration: Path) -> tuple[str, str, str]:
     """Return outline and specification as JSON, and the fingerprint of `summarise`."""
+    from noise_resistance.store.fingerprint import fingerprint
     from noise_resistance.study.configuration import load
-    from noise_resistance.study.fingerprint import fingerprint
 
     study = load(json.loads(configuration.read_text(encoding="utf-8")))
     specification = json.dumps(study.specification("summarise").as_mapping(), sort_keys=True)

@@ -11,6 +11,7 @@ Weights and optimizer states are small stand-ins with real attributes.
 import json
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import astuple
 from functools import cache
 from pathlib import Path
@@ -20,12 +21,14 @@ from typing import Any
 import numpy as np
 
 from noise_resistance.storage import provenance
-from noise_resistance.storage.checksums import digest_of
+from noise_resistance.storage.checksums import digest_of, digest_of_arrays
 from noise_resistance.storage.hdf5 import Variable, write_record
 from noise_resistance.storage.provenance import Provenance
+from noise_resistance.storage.sources import write_dataset_file
+from noise_resistance.store.fingerprint import fingerprint
+from noise_resistance.store.versions import counts, version_of
 from noise_resistance.study.arrays import ROLES, Array
 from noise_resistance.study.configuration import Study, load
-from noise_resistance.study.fingerprint import fingerprint
 from noise_resistance.study.grid import Evaluation, Training
 from noise_resistance.study.layers import layers_of
 from noise_resistance.study.seeds import derive_seed
@@ -49,7 +52,7 @@ def write_files(study: Study, part: int = 0, parts: int = 1) -> None:
     provenance.versions = cache(provenance.versions)
     noise.Evaluator = MadeUpEvaluator  # type: ignore[misc,assignment]
     baseline.evaluate_weights = lambda trained, precision: trained.outcome  # type: ignore[assignment]
-    paths = study.paths
+    paths, requests = study.paths, study.requests
     if part == 0:
         write_datasets(study)
     trainings = study.trainings[part::parts]
@@ -58,22 +61,26 @@ def write_files(study: Study, part: int = 0, parts: int = 1) -> None:
         if evaluation.training in by_training:
             by_training[evaluation.training].append(evaluation)
     for training, evaluations in by_training.items():
-        parameters = study.request(training).parameters()
-        digest = digest_of({"dataset": training.dataset})
-        made_by = Provenance(fingerprint("train"), sources={"dataset_sha256": digest})
-        attributes = made_by.attributes(parameters)
-        for template, kind in ((paths.weights, "weights"), (paths.optimizer, "optimizer")):
-            write_record(paths.fill(template, training), kind, {"x": stand_in()}, attributes)
-        history = history_of(study.recipe.epochs).variables()
-        write_record(paths.fill(paths.history, training), "history", history, attributes)
         model = MadeUpModel(training, study.catalogue[training.dataset].classes)
-        about = {"model": training.model, "training": parameters}
+        sources = {"dataset_sha256": digest_of_arrays(images_of(training.dataset))}
+        epochs = study.recipe.epochs
+        attributes = {
+            **made_by("train", sources).attributes(requests.training(training)),
+            "weights_sha256": model.digest,
+            "finished_epochs": epochs,
+        }
+        for template, kind in ((paths.weights, "weights"), (paths.optimizer, "optimizer")):
+            state = {name: stand_in() for name in ("optimizer", "counters")}
+            write_record(paths.fill(template, training), kind, state, attributes)
+        history = history_of(epochs).variables()
+        write_record(paths.fill(paths.history, training), "history", history, attributes)
+        sources["weights_sha256"] = model.digest
         baseline.evaluate_baseline(
             model,
             study.noise.precision,
             Path(paths.fill(paths.baseline, training)),
-            Provenance(fingerprint("evaluate_baseline")),
-            about,
+            made_by("evaluate_baseline", sources),
+            requests.baseline(training),
         )
         for one in evaluations:
             noise.evaluate_noise(
@@ -82,9 +89,13 @@ def write_files(study: Study, part: int = 0, parts: int = 1) -> None:
                 one.noise_level,
                 study.reading(one.scope).settings,
                 Path(paths.fill(paths.noise, one)),
-                Provenance(fingerprint("evaluate_noise")),
-                about,
+                made_by("evaluate_noise", sources),
+                requests.evaluation(one),
             )
+
+
+def made_by(step: str, sources: Mapping[str, str]) -> Provenance:
+    return Provenance(counts(step)[0], version_of(step), "cpu: 1 thread", sources=sources)
 
 
 def write_datasets(study: Study) -> None:
@@ -92,12 +103,25 @@ def write_datasets(study: Study) -> None:
     for name in study.outline.datasets:
         dataset = study.catalogue[name]
         for archive in dataset.archives:
-            path = Path(study.paths.archive.format(dataset=name, archive=archive.name))
+            place = {"dataset": name, "checksum": archive.folder, "archive": archive.name}
+            path = Path(study.paths.archive.format(**place))
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(b"an archive")
         attributes = Provenance(fingerprint("prepare_dataset")).attributes(dataset.identity())
-        path = Path(study.paths.dataset.format(dataset=name))
-        write_record(path, "dataset", {"x": stand_in()}, attributes)
+        images = {
+            one: Variable(("value",), values, "stands in for images")
+            for one, values in images_of(name).items()
+        }
+        path = Path(study.paths.dataset.format(dataset=name, digest=dataset.digest))
+        write_record(path.with_suffix(".h5"), "dataset", images, attributes)
+        counted = dict.fromkeys(("height", "width", "channels", "train_images", "test_images"), 1)
+        write_dataset_file(path, dataset.as_mapping(), {**counted, "classes": dataset.classes})
+
+
+def images_of(dataset: str) -> dict[str, np.ndarray]:
+    """Make up what tells a dataset's content from another's."""
+    values = np.frombuffer(dataset.encode(), np.uint8)
+    return dict.fromkeys(("train_images", "train_labels", "test_images", "test_labels"), values)
 
 
 def stand_in() -> Variable:
@@ -115,16 +139,7 @@ class MadeUpModel:
         self.predictions = self.generator.integers(0, classes, TEST_IMAGES).astype(np.int32)
         self.baseline = float(self.generator.uniform(0.85, 0.93))
         self.outcome = self.outcome_of(0.0)
-        self.digests = {
-            "weights_sha256": digest_of(
-                dict(zip("abcde", map(str, astuple(training)), strict=True))
-            ),
-            "training_fingerprint": fingerprint("train"),
-            "dataset_sha256": digest_of({"dataset": training.dataset}),
-        }
-
-    def attributes(self) -> dict[str, str]:
-        return self.digests
+        self.digest = digest_of(dict(zip("abcde", map(str, astuple(training)), strict=True)))
 
     def outcome_of(self, noise_level: float) -> SimpleNamespace:
         accuracy = self.baseline * np.exp(-4 * noise_level)

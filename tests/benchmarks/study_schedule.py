@@ -1,9 +1,9 @@
 """How long a study takes on 1 to 512 GPUs, and what limits it: simulated from job times.
 
-python tests/benchmarks/study_schedule.py [--benchmarks results/STUDY/benchmarks]
+python tests/benchmarks/study_schedule.py [--study results/STUDY]
     [--configfile FILE] [--output results/benchmarks]
 
-Without benchmark records the job times are those by which `plan` estimates a study that has not
+Without a study's results the job times are those by which `plan` estimates a study that has not
 begun: arithmetic, for a GPU of 2017. With them they are the medians of a study's finished jobs.
 """
 
@@ -34,15 +34,13 @@ SecondsOf = Callable[[str, Training], float]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--benchmarks", type=Path, help="benchmark records of a study; none: arithmetic"
-    )
+    parser.add_argument("--study", type=Path, help="results of a study; none: arithmetic")
     parser.add_argument("--configfile", type=Path, default=ROOT / "config/config.yaml")
     parser.add_argument("--output", type=Path, default=ROOT / "results" / "benchmarks")
     arguments = parser.parse_args()
     study = load_study(arguments.configfile)
-    records: Path | None = arguments.benchmarks
-    seconds_of = measured(records) if records else assumed(study)
+    results: Path | None = arguments.study
+    seconds_of = measured(results) if results else assumed(study)
     table = simulate(study, seconds_of)
     arguments.output.mkdir(parents=True, exist_ok=True)
     table.to_csv(arguments.output / "schedule.csv", index=False)
@@ -74,10 +72,10 @@ def measured(folder: Path) -> SecondsOf:
     @cache
     def of_model(rule: str, dataset: str, model: str) -> float:
         place = {"dataset": dataset, "model": model}
-        if (seconds := records.seconds(PlannedJob(rule, place, "", ("",)))) is None:
+        if (seconds := records.seconds(PlannedJob(rule, place, ()))) is None:
             sys.exit(
-                f"{folder}: no record of {rule} on {dataset}; name with --configfile the "
-                "configuration of the study that the records are of"
+                f"{folder}: no file of {rule} on {dataset}; name with --configfile the "
+                "configuration of the study that the results are of"
             )
         return seconds
 

@@ -11,11 +11,10 @@ import pytest
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "workflow"), str(HERE.parent)]
 
-from workspace import ROOT, Workspace  # noqa: E402
+from workspace import Workspace  # noqa: E402
 
 from servers import Server  # noqa: E402
 
-SHARED_CIFAR10 = ROOT.parent / "shared/data/cifar-10-lossless-split-300x66.tar.gz"
 COUNTS: Counter[str] = Counter()
 
 
@@ -36,14 +35,6 @@ def server() -> Iterator[Server]:
     """An HTTP server on loopback that misbehaves on demand."""
     with Server() as running:
         yield running
-
-
-@pytest.fixture
-def real_cifar10() -> bytes:
-    """Real CIFAR10 images in the official layout."""
-    if not SHARED_CIFAR10.is_file():
-        pytest.skip("real CIFAR10 images are not beside the repository, in ../shared/data")
-    return SHARED_CIFAR10.read_bytes()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

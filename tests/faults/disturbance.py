@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -13,7 +12,10 @@ from typing import Any
 import h5py
 import numpy as np
 import yaml
-from workspace import Workspace
+from workspace import Workspace, snakemake_command
+
+from made_up_study import MadeUpStudy
+from noise_resistance.store.entries import MANIFEST, Store
 
 # Two trainings, long enough to be met in the middle, and eight evaluations.
 STUDY: dict[str, Any] = {
@@ -32,7 +34,7 @@ STUDY: dict[str, Any] = {
     "diagnostics": {"images": 0, "before_decay": False},
 }
 # What differs between two runs of the same thing.
-UNSTABLE_ATTRIBUTES = {"created", "seconds", "attributes_sha256"}
+UNSTABLE_ATTRIBUTES = {"created", "seconds", "peak_memory_mb", "attributes_sha256"}
 UNSTABLE_VARIABLES = {"seconds"}
 
 
@@ -41,14 +43,14 @@ class Disturbed:
 
     def __init__(self, workspace: Workspace, config: dict[str, Any], *arguments: str) -> None:
         (workspace.folder / "test.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-        command = [sys.executable, "-m", "snakemake", "--cores=2", "--configfile=test.yaml"]
+        command = snakemake_command(*arguments, "--configfile=test.yaml")
         unwanted = ("PYTHONPATH", "SNAKEMAKE_PROFILE")
         self.output = workspace.folder / "snakemake.out"
         # A shell's background job ignores Ctrl-C, and so would its children.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         with self.output.open("w", encoding="utf-8") as file:
             self.process = subprocess.Popen(
-                [*command, *arguments],
+                command,
                 cwd=workspace.folder,
                 env={key: one for key, one in os.environ.items() if key not in unwanted},
                 stdout=file,
@@ -73,9 +75,6 @@ class Disturbed:
 
     def has_jobs(self) -> bool:
         return bool(self.jobs())
-
-    def has_no_jobs(self) -> bool:
-        return not self.jobs()
 
     def wait_for(self, condition: Callable[[], bool], seconds: float = 120) -> bool:
         """Wait until something is so; False if the run ends before."""
@@ -136,8 +135,22 @@ def stop(run: Disturbed) -> None:
     run.kill_jobs(signal.SIGKILL)
 
 
+def lasting_writes(workspace: Workspace, seconds: float = 0.2) -> Workspace:
+    """Let each file stay under its temporary name for a while, so that kills meet it there."""
+    module = workspace.folder / "workflow/noise_resistance/storage/files.py"
+    text = module.read_text(encoding="utf-8")
+    old = "    _flush(whole)\n"
+    assert text.count(old) == 1
+    text = text.replace(old, f"{old}    __import__('time').sleep({seconds})\n")
+    module.write_text(text, encoding="utf-8")
+    return workspace
+
+
 def differences(one: Path, other: Path) -> list[str]:
-    """Compare all HDF5 files below two folders, value by value and attribute by attribute."""
+    """Compare all HDF5 files below two folders, value by value and attribute by attribute.
+
+    Those of the store are among them: what was computed for the same has the same place there.
+    """
     found = []
     names = [{path.relative_to(root) for path in root.rglob("*.h5")} for root in (one, other)]
     found += [f"{name}: on one side alone" for name in sorted(names[0] ^ names[1])]
@@ -153,19 +166,41 @@ def differences(one: Path, other: Path) -> list[str]:
 
 
 def litter(folder: Path) -> list[Path]:
-    """Files that no finished study has: temporary ones, and states that trainings go on from.
-
-    The states go when a run of Snakemake ends that has the trainings in its books.
-    """
+    """What no finished study has: temporary files and folders, states, locks of trainings."""
+    unwanted = (".tmp-", ".download-", "states-", ".resume")
     return [
         path
         for path in folder.rglob("*")
-        if path.is_file() and (path.name.startswith(".tmp-") or ".resume" in path.parts)
+        if path.name.startswith(unwanted) or path.name == "lock" or path.suffix == ".lock"
     ]
 
 
+def half_made(store: Path) -> list[str]:
+    """Read every entry of a store: what is damaged, and what is no part of any."""
+    entries = [*Store(store).entries()]
+    assert entries
+    files = {one.folder / name for one in entries for name in (*one.manifest["files"], MANIFEST)}
+    found = [f"{one.folder}: {damage}" for one in entries if (damage := one.damage())]
+    return found + [str(one) for one in store.rglob("*") if one.is_file() and one not in files]
+
+
+def computed(store: Path) -> dict[str, int]:
+    """When each entry of a store was made: the same as before where nothing was computed."""
+    folders = [one.folder for one in Store(store).entries()]
+    return {
+        one.relative_to(store).as_posix(): (one / MANIFEST).stat().st_mtime_ns for one in folders
+    }
+
+
+def dataset_of(config: dict[str, Any], name: str) -> str:
+    """The small file of a dataset, beside which its images lie."""
+    return MadeUpStudy.of(config).products.dataset({"dataset": name})
+
+
 def _content(file: h5py.File) -> dict[str, Any]:
-    content = {f"@{key}": one for key, one in file.attrs.items() if key not in UNSTABLE_ATTRIBUTES}
+    # A dataset's file that was deleted and made again says so.
+    unstable = UNSTABLE_ATTRIBUTES | ({"fingerprint"} if file.attrs["kind"] == "dataset" else set())
+    content = {f"@{key}": one for key, one in file.attrs.items() if key not in unstable}
 
     def add(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and name not in UNSTABLE_VARIABLES:

@@ -40,9 +40,12 @@ from noise_resistance.storage.hdf5 import (  # noqa: E402
     write_record,
 )
 from noise_resistance.storage.seal import seal  # noqa: E402
-from noise_resistance.study.currency import is_current  # noqa: E402
+from noise_resistance.storage.sources import digest_of_images, digest_of_weights  # noqa: E402
+from noise_resistance.store.results import KIND_OF_FILE, Result  # noqa: E402
+from noise_resistance.store.versions import counts  # noqa: E402
 from synthetic_study import (  # noqa: E402
     PROVENANCE,
+    STEPS,
     attributes_of,
     outline_of,
     specification_of,
@@ -125,6 +128,7 @@ def main(folder: Path, cases: int) -> None:
         write_good(kind, path)
         contents[kind] = path.read_bytes()
     for kind, path in places.items():
+        assert is_taken(kind, path) or kind == "dataset"
         use(kind, path)
     seen = Counter[str]()
 
@@ -143,7 +147,8 @@ def main(folder: Path, cases: int) -> None:
         seen["cases"] += 1
         signal.alarm(SECONDS_A_CASE)
         try:
-            is_current(path, kind, "f", {"seed": 1})
+            taken = is_taken(kind, path)
+            assert not (taken and damage is damage_bytes) or intact(path, contents[kind])
             use(kind, path)
             seen["used"] += 1
         except DataError as error:
@@ -164,7 +169,7 @@ def path_of(kind: str) -> Path:
     if kind == "noise":
         return Path(paths.fill(paths.noise, EVALUATION))
     if kind == "dataset":
-        return Path(paths.dataset.format(dataset=TRAINING.dataset))
+        return Path(paths.images.format(dataset=TRAINING.dataset, digest="0" * 16))
     return Path(paths.fill(getattr(paths, kind), TRAINING))
 
 
@@ -174,15 +179,33 @@ def write_good(kind: str, path: Path) -> None:
         with h5py.File(path, "w") as file:
             file["layers/dense/vars/0"] = np.ones((2, 3), np.float32)
             file["layers/dense/vars"].attrs["name"] = "dense"
-        stamp_tree(path, "weights", {"parameters": {}})
+        stamp_tree(path, "weights", attributes(kind))
     else:
         write_record(path, kind, VARIABLES[kind], attributes(kind))
 
 
 def attributes(kind: str) -> Mapping[str, Any]:
-    if kind in ("dataset", "weights"):
+    if kind == "dataset":
         return {**PROVENANCE.attributes({"name": "digits"}), "classes": 4}
-    return attributes_of(OUTLINE, EVALUATION if kind == "noise" else TRAINING, kind)
+    stated = "history" if kind == "weights" else kind
+    return attributes_of(OUTLINE, EVALUATION if kind == "noise" else TRAINING, stated)
+
+
+def is_taken(kind: str, path: Path) -> bool:
+    """Say whether a job would take a file for its result, as it does before it computes."""
+    names = [name for name, one in KIND_OF_FILE.items() if one == kind]
+    if not names:
+        return False
+    stated = attributes(kind)
+    sources = {name: stated[name] for name in stated if name.endswith("_sha256")}
+    step = "train" if kind == "weights" else STEPS[kind]
+    return Result(step, stated["parameters"], sources, {names[0]: path}).is_there(counts(step))
+
+
+def intact(path: Path, content: bytes) -> bool:
+    """Say whether no more than a file's last line is damaged."""
+    whole = content[: content.rindex(b"\nnoise-resistance sha256 ")]
+    return path.read_bytes().startswith(whole)
 
 
 def use(kind: str, path: Path) -> None:
@@ -199,10 +222,12 @@ def use(kind: str, path: Path) -> None:
         summary = Path("results/diagnostics.csv"), Path("results/diagnostics_all.h5")
         summarise_diagnostics(ONE_TRAINING, *summary, PROVENANCE, specification=SPECIFICATION)
     elif kind == "dataset":
+        assert digest_of_images(path)
         for split in ("train", "test"):
             one = read_split(path, split)  # type: ignore[arg-type]
             assert np.bincount(one.labels, minlength=one.classes).sum() == len(one.images)
     else:
+        assert digest_of_weights(path)
         assert all(one.size >= 0 for one in read_tree(path, kind).variables.values())
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from disturbance import half_made
 from test_faults import STUDY
 from workspace import Workspace
 
@@ -75,9 +76,11 @@ def test_hostile_texts_pass_through_every_job_without_being_executed(
     config["datasets"] = {
         "digits": {"title": texts, "licence": texts, "source": texts, "version": texts}
     }
+    config["store"] = f"results/{texts.replace('/', '').replace('hacked', 'done')}"
     run = workspace.snakemake(config=config)
     assert run.status == 0, run.output[-5000:]
     assert no_trace(workspace)
+    assert half_made(workspace.folder / config["store"]) == []
     for suffix in ("md", "tex"):  # the CSV has names, not titles
         text = (workspace.folder / f"results/faulty/tables/table1.{suffix}").read_text("utf-8")
         assert "touch hacked" in text
@@ -109,13 +112,12 @@ URLS = (
 def test_a_hostile_url_of_an_archive_is_one_line_and_no_command(
     workspace: Workspace, counts: Counter[str], url: str
 ) -> None:
-    run = workspace.snakemake(
-        f"results/datasets/cifar10/{ARCHIVE}", config=with_archive(ARCHIVE, url)
-    )
+    archive = f"results/datasets/cifar10/{'0' * 16}/{ARCHIVE}"
+    run = workspace.snakemake(archive, config=with_archive(ARCHIVE, url))
     assert run.status != 0
     assert len(run.errors) == 1, run.output[-2000:]
     assert f"datasets.cifar10.files.{ARCHIVE}" in run.errors[0]
-    assert not [*workspace.folder.glob("results/datasets/cifar10/*")]
+    assert workspace.files("results/datasets") == set()
     assert no_trace(workspace)
     counts["hostile inputs refused"] += 1
 

@@ -17,23 +17,19 @@ TEXT = (ROOT / "results/README.md").read_text(encoding="utf-8")
 # A key of the configuration in a file's description, or what it stands for: it need not be there.
 OPTIONAL = re.compile(
     r"`(?:training|noise|diagnostics|external_models)\b|with (?:diagnostics|snapshots)"
-    r"|of further datasets|after `make test-report`"
+    r"|of further datasets|after `make test-report`|after `noise-resistance store restore`"
 )
 # Datasets that come with the installation have no archive.
-WITHOUT_ARCHIVE = "datasets/<dataset>/<archive>"
+WITHOUT_ARCHIVE = "datasets/<dataset>/<checksum>/<archive>"
 
 
 def files() -> list[str]:
-    """All files of the study and of the datasets, as paths below results/."""
+    """All files of the study, of the datasets and of the store, as paths below results/."""
     if not STUDY.is_dir():
         pytest.fail(f"{STUDY}: no such study; make demo makes results/demo")
-    folders = [STUDY, STUDY.parent / "datasets"]
+    folders = [STUDY, STUDY.parent / "datasets", STUDY.parent / "store"]
     found = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    return [
-        path.relative_to(STUDY.parent).as_posix()
-        for path in found
-        if ".resume" not in path.parts
-    ]  # fmt: skip
+    return [path.relative_to(STUDY.parent).as_posix() for path in found]
 
 
 def described() -> list[tuple[str, str]]:

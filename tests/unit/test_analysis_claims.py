@@ -14,7 +14,7 @@ from noise_resistance.analysis import best_rate, checks, claims, comparison, unc
 from noise_resistance.analysis.cells import Cells
 from noise_resistance.analysis.figures import learning_rate, optimizer, style, tradeoff
 from noise_resistance.analysis.published import KEYS, published
-from noise_resistance.study import fingerprint
+from noise_resistance.store import fingerprint
 from synthetic_study import outline_of, write_study
 
 TABLE3 = published("average_normalized_accuracy", "Table III").set_index(KEYS)["value"].to_dict()

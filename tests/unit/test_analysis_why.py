@@ -107,7 +107,8 @@ def study(tmp_path_factory):
             _diagnostics(paths.fill(paths.diagnostics, one), index % 9, 1e-3 * (index + 1), about)
             for epochs in SNAPSHOTS:
                 at = Path(paths.fill(paths.training, one)) / f"snapshots/epoch-{epochs}"
-                _history(at / "history.h5", LOSSES[:epochs], rate, attributes)
+                kept = attributes_of(OUTLINE, one, "history", epochs)
+                _history(at / "history.h5", LOSSES[:epochs], rate, kept)
                 _baseline(at / "baseline.h5", 0.5, attributes_of(OUTLINE, one, "baseline", epochs))
         for one in OUTLINE.evaluations:
             folder_of = Path(paths.fill(paths.noise, one))
@@ -365,7 +366,7 @@ def test_layers_lose_what_the_files_say(study, tmp_path):
 
 
 def test_external_models_have_rows_like_the_study_s_own(tmp_path):
-    measured = {"weights_sha256": "1", "training_fingerprint": "", "dataset_sha256": "2"}
+    measured = {"weights_sha256": "1", "dataset_sha256": "2"}
     about = {"model": "external", "external": {"dataset": "digits", "scale": 255.0}}
     attributes = {**PROVENANCE.attributes(about), **measured}
     _baseline(tmp_path / "theirs/baseline.h5", 0.8, attributes)

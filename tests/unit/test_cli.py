@@ -11,8 +11,11 @@ import pytest
 
 import noise_resistance
 from noise_resistance import cli
+from noise_resistance.storage.checksums import checksum_of_attributes
 from noise_resistance.storage.hdf5 import write_record
 from noise_resistance.study.configuration import default_recipe
+from noise_resistance.study.optimizers import OPTIMIZERS
+from noise_resistance.study.request import TrainingRequest
 
 COMMANDS = sorted(cli._commands.commands)
 EMPTY_OUTLINE = {
@@ -77,7 +80,7 @@ def test_every_command_of_the_rules_is_there() -> None:
         for path in (Path(noise_resistance.__file__).parents[1] / "rules").glob("*.smk")
     )
     used = {
-        part.split()[0].rstrip('"') for part in rules.split("noise_resistance --log {log:q} ")[1:]
+        part.split()[0].rstrip('"') for part in rules.split("{params.program} --log {log:q} ")[1:]
     }
     assert len(used) > 10
     assert used <= set(COMMANDS)
@@ -268,10 +271,12 @@ cli.main()
         (["table2"], "Missing option '--outline'"),
         (["table2", "--outline", "{"], "neither a JSON object nor a file with one"),
         (["table2", "--outline", "no.json"], "neither a JSON object nor a file with one"),
-        (["train", "--learning-rate", "0"], "'--learning-rate': 0.0 is not in the range x>0"),
-        (["train", "--learning-rate", "fast"], "'fast' is not a valid float"),
+        (["train", "--keep-epoch", "0"], "'--keep-epoch': 0 is not in the range x>=1"),
+        (["train", "--keep-epoch", "last"], "'last' is not a valid integer"),
         (["train", "--threads", "0"], "'--threads': 0 is not in the range x>=1"),
-        (["evaluate-noise", "--noise-level", "-1"], "--noise-level"),
+        (["evaluate-noise", "--request", "{"], "neither a JSON object nor a file with one"),
+        (["evaluate-noise", "--store", "a.file"], "'--store': Directory 'a.file' is a file"),
+        (["evaluate", "--scale", "0"], "'--scale': 0.0 is not in the range x>0"),
         (["evaluate-baseline", "--device", "tpu"], "'tpu' is not one of 'gpu', 'cpu', 'auto'"),
         (["--unknown"], "No such option"),
     ],
@@ -279,6 +284,7 @@ cli.main()
 def test_a_usage_error_is_one_line_and_status_2(
     tmp_path: Path, arguments: list[str], expected: str
 ) -> None:
+    (tmp_path / "a.file").touch()
     done = run(tmp_path, "--log", "a.log", *arguments)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
@@ -307,23 +313,31 @@ def test_json_is_taken_from_the_command_line_or_a_file(tmp_path: Path) -> None:
 
 def test_training_by_hand_names_a_damaged_dataset_in_one_line(tmp_path: Path) -> None:
     write_record(tmp_path / "digits.h5", "baseline", {}, {})
+    counts = ("classes", "height", "width", "channels", "train_images", "test_images")
+    arrays = ("train_images", "train_labels", "test_images", "test_labels")
+    described = {
+        "entry": {"name": "digits"},
+        "counts": dict.fromkeys(counts, 8),
+        "arrays": dict.fromkeys(arrays, "0"),
+    }
+    text = json.dumps({**described, "sha256": checksum_of_attributes(described)})
+    (tmp_path / "digits.json").write_text(text, encoding="utf-8")
+    optimizer = "adam", OPTIMIZERS["adam"].definition()
+    identity = {"name": "digits"}
+    request = TrainingRequest(identity, "resnet8", *optimizer, 0.001, 1, default_recipe())
     done = run(
         tmp_path,
         "--log=a.log",
         "train",
-        "--dataset=digits.h5",
-        '--dataset-identity={"name": "digits"}',
-        "--model=resnet8",
-        "--optimizer=adam",
-        "--learning-rate=0.001",
-        f"--recipe={json.dumps(default_recipe().as_mapping())}",
-        "--weights=model.weights.h5",
-        "--history=history.h5",
+        "--dataset=digits.json",
+        f"--request={json.dumps(request.parameters())}",
+        "--folder=one",
         "--device=cpu",
     )
     assert done.returncode == 1
     assert done.stderr == "error: digits.h5: is a baseline file, not a dataset file [log: a.log]\n"
     assert "device: cpu: 1 thread\n" in (tmp_path / "a.log").read_text(encoding="utf-8")
-    # And the folder of the training's lock.
-    made = {one.name for one in tmp_path.iterdir()} - {".resume"}
-    assert made == {"digits.h5", "a.log"}
+    # And empty folders of the store.
+    made = {one.name for one in tmp_path.iterdir()} - {"results"}
+    assert made == {"digits.h5", "digits.json", "a.log"}
+    assert not [one for one in (tmp_path / "results").rglob("*") if one.is_file()]

@@ -24,7 +24,7 @@ HASTY = Patience(attempts=3, pause=0.01, connect=2, silence=0.3, window=0.3, slo
 
 @pytest.fixture
 def destination(tmp_path: Path) -> Path:
-    return tmp_path / "results" / "datasets" / "cifar10" / "archive.tar.gz"
+    return tmp_path / "results" / "datasets" / "cifar10" / "0123456789abcdef" / "archive.tar.gz"
 
 
 def refusal(url: str, destination: Path, checksum: str = MD5) -> str:

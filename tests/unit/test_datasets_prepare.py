@@ -5,6 +5,7 @@ import dataclasses
 import gzip
 import hashlib
 import io
+import json
 import struct
 import subprocess
 import sys
@@ -84,7 +85,7 @@ def small_cifar10(
 def test_a_prepared_file_is_the_same_to_h5py_and_xarray(tmp_path: Path) -> None:
     dataset, archive = small_cifar10(tmp_path)
     output = tmp_path / "small.h5"
-    prepare(dataset, [archive], output, PROVENANCE)
+    prepare(dataset, [archive], output.with_suffix(".json"), PROVENANCE)
     with h5py.File(output) as plain, xarray.open_dataset(output, engine="h5netcdf") as named:
         assert named["train_images"].dims == ("train_image", "row", "column", "channel")
         assert named["test_labels"].dims == ("test_image",)
@@ -113,14 +114,21 @@ def test_a_prepared_file_is_the_same_to_h5py_and_xarray(tmp_path: Path) -> None:
 def test_preparing_twice_gives_the_same_values(tmp_path: Path) -> None:
     dataset, archive = small_cifar10(tmp_path)
     contents = []
-    for name in ("a.h5", "b.h5"):
-        prepare(dataset, [archive], tmp_path / name, PROVENANCE)
-        with h5py.File(tmp_path / name) as file:
+    for name in ("a", "b"):
+        prepare(dataset, [archive], tmp_path / f"{name}.json", Provenance(name))
+        with h5py.File(tmp_path / f"{name}.h5") as file:
             contents.append(
                 {one: file[one].attrs["sha256"] for one in file if "sha256" in file[one].attrs}
             )
     assert len(contents[0]) == 5
     assert contents[0] == contents[1]
+    # What jobs depend on, byte by byte.
+    described = (tmp_path / "a.json").read_bytes()
+    assert described == (tmp_path / "b.json").read_bytes()
+    stated = json.loads(described)
+    assert stated["entry"] == dataset.as_mapping()
+    assert stated["arrays"].items() < contents[0].items()
+    assert stated["counts"]["test_images"] == 10
 
 
 @pytest.mark.parametrize(
@@ -139,21 +147,21 @@ def test_data_that_is_not_what_the_catalogue_says_is_refused(
 ) -> None:
     dataset, archive = small_cifar10(tmp_path, **changes)
     with pytest.raises(DataError, match=reason) as caught:
-        prepare(dataset, [archive], tmp_path / "small.h5", PROVENANCE)
+        prepare(dataset, [archive], tmp_path / "small.json", PROVENANCE)
     assert "\n" not in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["small.tar.gz"]
 
 
 def test_a_count_the_catalogue_does_not_state_is_taken_as_it_is(tmp_path: Path) -> None:
     dataset, archive = small_cifar10(tmp_path, train_images=None, test_images=None)
-    prepare(dataset, [archive], tmp_path / "small.h5", PROVENANCE)
+    prepare(dataset, [archive], tmp_path / "small.json", PROVENANCE)
     assert len(read_split(tmp_path / "small.h5", "test").labels) == 10
 
 
 def test_a_test_set_without_images_of_a_class_names_the_class(tmp_path: Path) -> None:
     dataset, archive = small_cifar10(tmp_path, test_labels=bytes([0, 1, 2, 2, 4, 5, 6, 7, 8, 9]))
     with pytest.raises(DataError, match=r"small: test set without images of class 3 \(name3\)"):
-        prepare(dataset, [archive], tmp_path / "small.h5", PROVENANCE)
+        prepare(dataset, [archive], tmp_path / "small.json", PROVENANCE)
 
 
 def test_an_unknown_reader_gets_a_suggestion(tmp_path: Path) -> None:
@@ -161,22 +169,22 @@ def test_an_unknown_reader_gets_a_suggestion(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigurationError, match=r"datasets\.small\.reader.*did you mean 'cifar10'"
     ):
-        prepare(dataset, [archive], tmp_path / "small.h5", PROVENANCE)
+        prepare(dataset, [archive], tmp_path / "small.json", PROVENANCE)
 
 
 def test_an_archive_changed_since_its_download_never_becomes_a_dataset(tmp_path: Path) -> None:
     dataset, archive = small_cifar10(tmp_path)
     archive.write_bytes(archive.read_bytes() + b"\0")
     with pytest.raises(DataError, match=r"small\.tar\.gz: wrong checksum, expected sha256:"):
-        prepare(dataset, [archive], tmp_path / "small.h5", PROVENANCE)
+        prepare(dataset, [archive], tmp_path / "small.json", PROVENANCE)
     archive.unlink()
     with pytest.raises(DataError, match=r"small\.tar\.gz: no such file"):
-        prepare(dataset, [archive], tmp_path / "small.h5", PROVENANCE)
+        prepare(dataset, [archive], tmp_path / "small.json", PROVENANCE)
     with pytest.raises(DataError, match=r"small\.tar\.gz is not given"):
-        prepare(dataset, [], tmp_path / "small.h5", PROVENANCE)
+        prepare(dataset, [], tmp_path / "small.json", PROVENANCE)
     small_cifar10(tmp_path)
     with pytest.raises(DataError, match=r"no archive other"):
-        prepare(dataset, [archive, tmp_path / "other"], tmp_path / "small.h5", PROVENANCE)
+        prepare(dataset, [archive, tmp_path / "other"], tmp_path / "small.json", PROVENANCE)
 
 
 def test_real_cifar10_goes_from_archive_to_split(tmp_path: Path, real_cifar10: Path) -> None:
@@ -189,7 +197,7 @@ def test_real_cifar10_goes_from_archive_to_split(tmp_path: Path, real_cifar10: P
         test_images=660,
         archives=(Archive(archive.name, checksum, str(real_cifar10)),),
     )
-    prepare(dataset, [archive], tmp_path / "cifar10.h5", PROVENANCE)
+    prepare(dataset, [archive], tmp_path / "cifar10.json", PROVENANCE)
     train, test = (read_split(tmp_path / "cifar10.h5", split) for split in ("train", "test"))
     assert train.images.shape == (3000, 32, 32, 3)
     assert np.bincount(test.labels).tolist() == [66] * test.classes
@@ -214,7 +222,7 @@ def test_cifar100_keeps_its_coarse_labels(tmp_path: Path) -> None:
         CIFAR10, reader="cifar100", classes=100, train_images=100, test_images=100,
         archives=(Archive(path.name, checksum, str(path)),),
     )  # fmt: skip
-    prepare(dataset, [path], tmp_path / "hundred.h5", PROVENANCE)
+    prepare(dataset, [path], tmp_path / "hundred.json", PROVENANCE)
     with xarray.open_dataset(tmp_path / "hundred.h5", engine="h5netcdf") as named:
         assert named["train_labels"].values.tolist() == list(range(100))
         assert named["test_coarse_labels"].values.tolist() == [label // 5 for label in range(100)]
@@ -279,7 +287,7 @@ def test_digits_and_pairs_never_change() -> None:
 def test_the_catalogue_is_right_about_data_that_comes_with_the_installation(
     name: str, tmp_path: Path
 ) -> None:
-    prepare(catalogue()[name], [], tmp_path / "a.h5", PROVENANCE)
+    prepare(catalogue()[name], [], tmp_path / "a.json", PROVENANCE)
     assert read_split(tmp_path / "a.h5", "test").classes == {"digits": 10, "digit_pairs": 100}[name]
 
 
@@ -336,7 +344,7 @@ def test_a_small_fashion_mnist_goes_from_plain_files_to_split(tmp_path: Path) ->
     dataset = dataclasses.replace(
         CIFAR10, reader="fashion_mnist", train_images=10, archives=tuple(archives)
     )
-    prepare(dataset, [Path(one.url) for one in archives], tmp_path / "fashion.h5", PROVENANCE)
+    prepare(dataset, [Path(one.url) for one in archives], tmp_path / "fashion.json", PROVENANCE)
     assert read_split(tmp_path / "fashion.h5", "train").images.shape == (10, 28, 28, 1)
 
 
@@ -381,7 +389,7 @@ def test_a_file_whose_parts_do_not_fit_is_refused(
 def test_reading_one_split_does_not_touch_the_other(tmp_path: Path) -> None:
     dataset, archive = small_cifar10(tmp_path)
     path = tmp_path / "a.h5"
-    prepare(dataset, [archive], path, PROVENANCE)
+    prepare(dataset, [archive], path.with_suffix(".json"), PROVENANCE)
     with h5py.File(path, "r+") as file:
         file["train_images"][0, 0, 0, 0] ^= 1
     assert len(read_split(path, "test").images) == 10
@@ -394,7 +402,7 @@ def test_a_missing_or_truncated_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     with pytest.raises(DataError, match="no such file"):
         read_split(path, "test")
-    prepare(dataset, [archive], path, PROVENANCE)
+    prepare(dataset, [archive], path.with_suffix(".json"), PROVENANCE)
     whole = path.read_bytes()
     for part in (0, 100, len(whole) // 2, len(whole) - 1000):
         path.write_bytes(whole[:part])

@@ -1,6 +1,7 @@
 """Diagnostics: gradient noise against exact enumeration, updates against Keras, layers by hand."""
 
 import itertools
+import json
 
 import h5py
 import keras
@@ -15,6 +16,7 @@ from noise_resistance.models.resnet import ResNet
 from noise_resistance.models.weights import read_weights
 from noise_resistance.storage.hdf5 import Variable, write_record
 from noise_resistance.storage.provenance import Provenance
+from noise_resistance.storage.sources import digest_of_weights
 from noise_resistance.study.optimizers import OPTIMIZERS
 from noise_resistance.study.recipe import Recipe
 from noise_resistance.study.request import TrainingRequest
@@ -204,18 +206,19 @@ def diagnosed(tmp_path_factory):
     definition = OPTIMIZERS["adam"].definition()
     recipe = Recipe(3, 4, 1e-3, ((2, 0.1),), 0.1, True, True, "float32")
     request = TrainingRequest({"name": "made"}, "resnet8", "adam", definition, 0.01, 7, recipe)
-    files = folder / "model.weights.h5", folder / "history.h5"
-    snapshots = {1: folder / "snapshots/epoch-1"}
-    train(request, folder / "data.h5", *files, Provenance("f"), snapshots)
-    training = DiagnosedTraining(
-        "resnet8", definition, 0.01, 7, recipe, (folder / "snapshots/epoch-1", folder)
-    )
-    diagnose(training, folder / "data.h5", 40, 20, folder / "diagnostics.h5", Provenance("f"))
+    images, folders = folder / "data.h5", {1: folder / "snapshots/epoch-1", 3: folder}
+    train(request, images, folders, folder / "states", Provenance("f"))
+    training = DiagnosedTraining.of(request, [*folders.values()])
+    output, asked = folder / "diagnostics.h5", {"images": 40, "batches": 20}
+    diagnose(training, images, 40, 20, output, Provenance("f"), asked)
     return folder
 
 
 def test_the_file_tells_start_snapshots_and_end(diagnosed):
     with h5py.File(diagnosed / "diagnostics.h5") as file:
+        assert json.loads(file.attrs["parameters"]) == {"images": 40, "batches": 20}
+        weights = digest_of_weights(diagnosed / "model.weights.h5")
+        assert file.attrs["weights_sha256"] == weights
         assert file["epochs"][()].tolist() == [0, 1, 3]
         np.testing.assert_allclose(file["learning_rate"], [0.01, 0.01, 0.001])
         rates = file["learning_rate"][()]

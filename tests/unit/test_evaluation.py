@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-from dataclasses import replace
 
 import h5py
 import keras
@@ -22,8 +21,9 @@ from noise_resistance.models.weights import write_weights
 from noise_resistance.noise.draws import standard_normal
 from noise_resistance.noise.scopes import SCOPES, arrays_in_scope
 from noise_resistance.noise.variances import VARIANCE_POLICIES
-from noise_resistance.storage.hdf5 import Variable, read_record, write_record
+from noise_resistance.storage.hdf5 import Variable, stamp_tree, write_record
 from noise_resistance.storage.provenance import Provenance
+from noise_resistance.storage.sources import digest_of_weights
 from noise_resistance.study.noise_settings import NoiseSettings
 
 NETWORK = ResNet.named("resnet8", (8, 8, 1), 5)
@@ -312,9 +312,12 @@ def test_baseline_and_noise_files_say_which_weights_they_measured(tmp_path, trai
     assert stated["other"] == digest_by_hand(other) != stated["noise"]
 
 
+TRAINING = {"model": "resnet8", "seed": 3}
+
+
 @pytest.fixture
 def files(tmp_path, model, images, labels, pixel_mean):
-    """Dataset, weights and history of a training, as the rules hand them over."""
+    """A prepared dataset, and the folder of a training."""
     variables = {}
     for split in ("train", "test"):
         axes = (f"{split}_image", "row", "column", "channel")
@@ -322,47 +325,59 @@ def files(tmp_path, model, images, labels, pixel_mean):
         variables[f"{split}_labels"] = Variable(axes[:1], labels.astype(np.uint8), "labels")
     about = {**Provenance("p").attributes({}), "classes": 5}
     write_record(tmp_path / "data.h5", "dataset", variables, about)
+    write_training(tmp_path / "training", model, pixel_mean)
+    return tmp_path / "data.h5", tmp_path / "training"
+
+
+def write_training(folder, model, pixel_mean, parameters=TRAINING, code="t", **changes):
+    """Write weights and history as a training does; changes are of the history's attributes."""
     weights = {one.path: one.numpy() for one in model.variables}
-    attributes = Provenance("t").attributes({"seed": 3})
-    write_weights(NETWORK, weights, tmp_path / "model.weights.h5", attributes)
+    attributes = Provenance(code).attributes(parameters)
+    write_weights(NETWORK, weights, folder / "model.weights.h5", attributes)
+    digest = {"weights_sha256": digest_by_hand(weights)}
     mean = Variable(("row", "column", "channel"), pixel_mean, "mean")
-    write_record(tmp_path / "history.h5", "history", {"pixel_mean": mean}, attributes)
-    return tmp_path / "data.h5", tmp_path / "model.weights.h5", tmp_path / "history.h5"
-
-
-def test_a_model_says_from_which_training_and_dataset_it_is(files, model):
-    dataset, weights, history = files
-    read = read_trained_model(dataset, "resnet8", weights, history)
-    assert read.origin.training == {"seed": 3}
-    assert read.origin.training_fingerprint == "t"
-    assert read.attributes()["weights_sha256"] == digest_by_hand(
-        {one.path: one.numpy() for one in model.variables}
+    write_record(
+        folder / "history.h5", "history", {"pixel_mean": mean}, {**attributes, **digest, **changes}
     )
-    before = read.origin.dataset_sha256
-    record = read_record(dataset, "dataset")
-    images = record["train_images"].copy()
-    variables = {
-        name: Variable(
-            tuple(f"{name}_{axis}" for axis in range(values.ndim)), values.copy(), "again"
-        )
-        for name, values in record.variables.items()
-    }
-    about = {**Provenance("newer").attributes({}), "classes": 5}
-    write_record(dataset, "dataset", variables, about)
-    again = read_trained_model(dataset, "resnet8", weights, history).origin.dataset_sha256
-    images[0, 0, 0, 0] ^= 1
-    changed = {**variables, "train_images": replace(variables["train_images"], values=images)}
-    write_record(dataset, "dataset", changed, about)
-    other = read_trained_model(dataset, "resnet8", weights, history).origin.dataset_sha256
-    assert before == again != other
 
 
-@pytest.mark.parametrize("attributes", [({"seed": 4}, "t"), ({"seed": 3}, "u")])
-def test_weights_and_history_of_two_trainings_are_refused(files, pixel_mean, attributes):
-    dataset, weights, history = files
-    parameters, code = attributes
-    mean = Variable(("row", "column", "channel"), pixel_mean, "mean")
-    about = Provenance(code).attributes(parameters)
-    write_record(history, "history", {"pixel_mean": mean}, about)
-    with pytest.raises(DataError, match="of another training than"):
-        read_trained_model(dataset, "resnet8", weights, history)
+def test_a_trained_model_is_read_with_the_weights_that_its_file_states(files, model):
+    dataset, folder = files
+    read = read_trained_model(dataset, TRAINING, folder)
+    expected = {one.path: one.numpy() for one in model.variables}
+    assert all(np.array_equal(read.weights[name], one) for name, one in expected.items())
+    assert read.digest == digest_by_hand(expected)
+    assert read.digest == digest_of_weights(folder / "model.weights.h5")
+    assert read.test_set.count == IMAGES
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"parameters": {**TRAINING, "seed": 4}}, "history.h5: of another training than"),
+        ({"fingerprint": "u"}, "trained by other code than"),
+        ({"weights_sha256": "0" * 64}, "holds other weights than"),
+    ],
+)
+def test_weights_and_history_of_two_trainings_are_refused(files, model, pixel_mean, change, said):
+    dataset, folder = files
+    write_training(folder, model, pixel_mean, **{"parameters": TRAINING, **change})
+    if "parameters" in change:
+        # The weights' own are those that are asked for.
+        attributes = Provenance("t").attributes(TRAINING)
+        weights = {one.path: one.numpy() for one in model.variables}
+        write_weights(NETWORK, weights, folder / "model.weights.h5", attributes)
+    with pytest.raises(DataError, match=said):
+        read_trained_model(dataset, TRAINING, folder)
+
+
+def test_weights_that_are_not_those_their_file_states_are_refused(files, model):
+    dataset, folder = files
+    path = folder / "model.weights.h5"
+    weights = {one.path: one.numpy() for one in model.variables}
+    other = {**weights, "dense/bias": weights["dense/bias"] + 1}
+    about = {**Provenance("t").attributes(TRAINING), "weights_sha256": digest_by_hand(weights)}
+    write_weights(NETWORK, other, path, about)
+    stamp_tree(path, "weights", about)
+    with pytest.raises(DataError, match="states the digest of other weights"):
+        read_trained_model(dataset, TRAINING, folder)

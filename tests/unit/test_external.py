@@ -20,9 +20,11 @@ from noise_resistance.models.resnet import ResNet
 from noise_resistance.noise.draws import standard_normal
 from noise_resistance.storage.hdf5 import Variable, write_record
 from noise_resistance.storage.provenance import Provenance
+from noise_resistance.storage.sources import write_dataset_file
 from noise_resistance.study.arrays import Array
 from noise_resistance.study.external import ExternalModel
 from noise_resistance.study.noise_settings import NoiseSettings
+from noise_resistance.study.readings import Reading
 
 SETTINGS = NoiseSettings(3, 0, "array", "clip", "float32")
 MEAN, DEVIATION = (0.1, 0.2, 0.3), (0.5, 0.6, 0.7)
@@ -79,6 +81,8 @@ def made(tmp_path_factory, images):
         variables[f"{split}_labels"] = Variable(names[:1], labels.astype(np.uint8), "labels")
     attributes = {**Provenance("f").attributes({}), "name": "made", "title": "Made", "classes": 5}
     write_record(folder / "data.h5", "dataset", variables, attributes)
+    sizes = {"height": 8, "width": 8, "channels": 1, "train_images": 130, "test_images": 130}
+    write_dataset_file(folder / "data.json", {"name": "made"}, {"classes": 5, **sizes})
     return folder, model, labels
 
 
@@ -89,22 +93,21 @@ def entry_of(folder, name="model.keras"):
 @pytest.mark.parametrize("name", ["model.keras", "model.h5"])
 def test_accuracy_is_plain_keras_s_without_noise_and_numpy_s_with_it(tmp_path, made, images, name):
     folder, model, labels = made
-    found = evaluate_external(
-        entry_of(folder, name),
-        folder / "data.h5",
-        {"kernels": ("kernels", SETTINGS)},
-        [0.0, 0.2],
-        tmp_path,
-        Provenance("f"),
-    )
+    readings = {"kernels": Reading("kernels", "kernels", SETTINGS)}
+    entry = entry_of(folder, name)
+    requests = entry.requests(readings, [0.0, 0.2], "float32")
+    wanted = [(request, tmp_path / file) for file, request in requests.items()]
+    provenance = Provenance("f", sources={"file_sha256": "0"})
+    found = evaluate_external(entry, folder / "data.h5", wanted, provenance)
 
     def accuracy(one):
         return (one(prepared(images), training=False).numpy().argmax(axis=1) == labels).mean()
 
     clean = accuracy(model)
-    assert found["", 0.0] == clean == found["kernels", 0.0]
+    assert list(requests) == ["baseline.h5", *map("noise/kernels/eta-{}.h5".format, ("0", "0.2"))]
+    assert found[:2] == [clean, clean]
     expected = []
-    trained, _ = read_external(entry_of(folder, name), folder / "data.h5")
+    trained, _ = read_external(entry, folder / "data.h5")
     paths = [one.path for one in trained.network.variables]
     for draw in range(3):
         noisy = keras.models.clone_model(model)
@@ -117,13 +120,18 @@ def test_accuracy_is_plain_keras_s_without_noise_and_numpy_s_with_it(tmp_path, m
                 role = Array(layer, "kernel", w.shape, "" if kind == "kernel" else kind)
                 variable.assign(w + 0.2 * w.std() * standard_normal(role, 0, draw).numpy())
         expected.append(accuracy(noisy))
-    assert found["kernels", 0.2] == pytest.approx(np.mean(expected))
+    assert found[2] == pytest.approx(np.mean(expected))
     assert np.mean(expected) < clean
     with h5py.File(tmp_path / "noise/kernels/eta-0.2.h5") as file:
         np.testing.assert_allclose(file["accuracy"], expected)
-        stated = file.attrs["parameters"]
-    assert '"resized": "bilinear"' in stated
-    assert '"input_size": [12, 10]' in stated
+        assert json.loads(file.attrs["parameters"]) == requests["noise/kernels/eta-0.2.h5"]
+        stated = {one: file.attrs[one] for one in ("model_file", "resized", "input_shape")}
+        assert file.attrs["file_sha256"] == "0"
+    assert stated == {
+        "model_file": entry.file,
+        "resized": "bilinear",
+        "input_shape": "[12, 10, 3]",
+    }
 
 
 def test_weights_alone_need_an_architecture(tmp_path, made):
@@ -177,7 +185,7 @@ def test_the_command_measures_a_file(tmp_path, made):
     folder, _, _ = made
     root = Path(__file__).parents[2]
     command = [sys.executable, "-m", "noise_resistance", "evaluate", "--device", "cpu"]
-    command += ["--weights", str(folder / "model.keras"), "--dataset", str(folder / "data.h5")]
+    command += ["--weights", str(folder / "model.keras"), "--dataset", str(folder / "data.json")]
     command += ["--eta", "0.2", "--draws", "3", "--scale", "128", "--folder", str(tmp_path)]
     command += ["--scope", "all", "--sigma-of", "layer", "--variance-policy", "absolute"]
     command += ["--noise-seed", "5", "--kind", "additive_max", "--figure"]
@@ -185,12 +193,15 @@ def test_the_command_measures_a_file(tmp_path, made):
         command += ["--mean", str(one), "--deviation", str(other)]
     done = subprocess.run(
         command,
+        cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(root / "workflow")},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
+    # By hand, nothing is kept but what is asked for.
+    assert not (tmp_path / "results").exists()
     assert "eta 0.2, all, mean of 3 draws: accuracy" in done.stdout
     with h5py.File(tmp_path / "noise/all/eta-0.2.h5") as file:
         accuracies = file["accuracy"][()]
@@ -201,6 +212,7 @@ def test_the_command_measures_a_file(tmp_path, made):
     rows = pd.read_csv(tmp_path / "external_models.csv")
     np.testing.assert_array_equal(rows["accuracy"], accuracies)
     assert rows["model"].tolist() == ["model"] * 3
+    assert rows["dataset"].tolist() == ["made"] * 3
     for ending in ("png", "svg", "pdf"):
         assert (tmp_path / f"external.{ending}").stat().st_size > 5_000
 

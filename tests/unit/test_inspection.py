@@ -13,7 +13,7 @@ from noise_resistance.storage.kinds import KINDS
 from noise_resistance.storage.provenance import Provenance
 
 ATTRIBUTES = {
-    **Provenance("0123456789abcdef", "cpu: 1 thread").attributes({"scope": "all", "eta": 0.2}),
+    **Provenance("0123456789abcdef", "1", "cpu: 1 thread").attributes({"scope": "all", "eta": 0.2}),
     "images": 40,
 }
 ACCURACY = np.array([0.25, 0.5, 0.75])
@@ -169,12 +169,6 @@ def test_long_texts_of_a_table_are_cut_for_people_and_whole_for_programs(tmp_pat
     path.write_text(f"claim,statement\na,{statement}\nb,other\n", encoding="utf-8")
     assert max(map(len, lines(path))) <= 100
     assert json.loads(show("--json", path).output)["arrays"][1]["values"][0] == statement
-
-
-def test_a_benchmark_record_is_shown(tmp_path: Path) -> None:
-    path = tmp_path / "seed-1.tsv"
-    path.write_text("s\th:m:s\tmax_rss\n12.5\t0:00:12\t800.0\n", encoding="utf-8")
-    assert any(line.split()[:4] == ["s", "row", "1", "12.5"] for line in lines(path))
 
 
 def test_a_training_s_folder_is_shown_file_by_file(noise_file: Path) -> None:

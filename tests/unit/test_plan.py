@@ -1,4 +1,4 @@
-"""`noise-resistance plan`: what is left, why, and for how long, from a dry run and from records."""
+"""`noise-resistance plan`: what is left, why, and for how long, from a dry run and from files."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +9,9 @@ import yaml
 
 from noise_resistance.analysis.disk import disk_needed
 from noise_resistance.analysis.hours import Records, TimedJob, hours_at_once, time_jobs
-from noise_resistance.analysis.plan import Job, jobs_left, reasons
+from noise_resistance.analysis.plan import Job, as_document, jobs_of, reasons
 from noise_resistance.models.resnet import ResNet
-from noise_resistance.storage.hdf5 import Variable, write_record
+from noise_resistance.storage.hdf5 import write_record
 from noise_resistance.study.configuration import Study, load
 from noise_resistance.study.sizes import archive_size, count_parameters, file_size
 
@@ -19,55 +19,60 @@ CHANGED = (
     "Params have changed since last execution: "
     "Union of exclusive params before and now across all output:"
 )
-DRY_RUN = f"""Building DAG of jobs...
-Job stats:
-job      count
------  -------
-train        1
-
-[Tue Nov 24 07:28:11 2026]
-rule train:
-    input: results/datasets/digits.h5
-    output: results/s/a/model.weights.h5, results/s/a/history.h5
-    jobid: 7
-    reason: {CHANGED} before: 'x' now: 'y'
-    wildcards: dataset=digits, model=resnet8, optimizer=adam, learning_rate=0.001, seed=1
-    resources: tmpdir=/tmp, gpu=0
-[Tue Nov 24 07:28:11 2026]
-localrule summarise:
-    input: results/s/a/baseline.h5
-    output: results/s/summary.csv, results/s/summary.h5
-    reason: Missing output files: results/s/summary.csv; Input files updated by another job: x
-    resources: tmpdir=/tmp
-[Tue Nov 24 07:28:11 2026]
-rule all:
-    input: results/s/summary.csv
-    jobid: 0
-    reason: Input files updated by another job: results/s/summary.csv
-    resources: tmpdir=/tmp
-"""
+TRAIN = {
+    "rule": "train",
+    "wildcards": {"dataset": "digits", "model": "resnet8", "seed": "1"},
+    "outputs": ["results/s/a/model.weights.h5", "results/s/a/history.h5"],
+    "planned": True,
+    "reason": f"{CHANGED} before: 'x' now: 'y'",
+}
+SUMMARISE = {
+    "rule": "summarise",
+    "wildcards": {},
+    "outputs": ["results/s/summary.csv", "results/s/summary.h5"],
+    "planned": True,
+    "reason": "Missing output files: results/s/summary.csv; Input files updated by another job: x",
+}
+BASELINE = {**TRAIN, "rule": "evaluate_baseline", "planned": False, "reason": ""}
+ALL = {**SUMMARISE, "rule": "all", "outputs": [], "reason": "Input files updated: x"}
 
 
-def test_a_dry_run_is_read_job_by_job_without_its_targets() -> None:
-    train, summarise = jobs_left(DRY_RUN)
+def test_a_dry_run_is_read_job_by_job_without_its_targets_and_in_one_order() -> None:
+    baseline, summarise, train = jobs_of([ALL, TRAIN, SUMMARISE, BASELINE])
+    assert jobs_of([SUMMARISE, BASELINE, ALL, TRAIN]) == [baseline, summarise, train]
     assert train.rule == "train"
-    assert train.wildcards == {
-        "dataset": "digits",
-        "model": "resnet8",
-        "optimizer": "adam",
-        "learning_rate": "0.001",
-        "seed": "1",
-    }
+    assert train.wildcards == TRAIN["wildcards"]
     assert train.reason == 'a parameter changed from "x" to "y"'
     assert train.stale
     assert train.outputs == ("results/s/a/model.weights.h5", "results/s/a/history.h5")
     assert (summarise.rule, summarise.wildcards) == ("summarise", {})
     assert summarise.reason == "not made yet, or deleted"
     assert not summarise.stale
+    assert (baseline.action, baseline.reason, baseline.stale) == ("nothing", "", False)
+    assert {summarise.action, train.action} == {"compute"}
 
 
-def test_a_run_with_nothing_to_do_has_no_jobs() -> None:
-    assert jobs_left("Building DAG of jobs...\nNothing to be done (all there).\n") == []
+def test_the_document_has_every_job() -> None:
+    document = as_document("s", jobs_of([SUMMARISE, BASELINE]))
+    assert document == {
+        "study": "s",
+        "jobs": [
+            {
+                "rule": "evaluate_baseline",
+                "wildcards": TRAIN["wildcards"],
+                "action": "nothing",
+                "reason": "",
+                "outputs": ("results/s/a/model.weights.h5", "results/s/a/history.h5"),
+            },
+            {
+                "rule": "summarise",
+                "wildcards": {},
+                "action": "compute",
+                "reason": "not made yet, or deleted",
+                "outputs": ("results/s/summary.csv", "results/s/summary.h5"),
+            },
+        ],
+    }
 
 
 def test_rules_are_counted_by_reason_and_the_reason_of_the_most_jobs_is_first() -> None:
@@ -83,6 +88,8 @@ def test_rules_are_counted_by_reason_and_the_reason_of_the_most_jobs_is_first() 
     ("before", "now", "expected"),
     [
         ("'0123456789abcdef'", "'fedcba9876543210'", "its code changed"),
+        ("'1'", "'2'", "its code changed"),
+        ("'1'", "'unlisted-fedcba9876543210'", "its code changed"),
         ("512", "1024", "a parameter changed from 512 to 1024"),
         (
             """'{"batch_size": 32, "epochs": 200}'""",
@@ -108,8 +115,7 @@ def test_rules_are_counted_by_reason_and_the_reason_of_the_most_jobs_is_first() 
 )
 def test_a_stale_job_says_what_changed(before: str, now: str, expected: str) -> None:
     reason = f"{CHANGED} before: {before} now: {now} "
-    text = f"rule train:\n    output: w.h5\n    reason: {reason}\n"
-    (found,) = jobs_left(text)
+    (found,) = jobs_of([{**TRAIN, "reason": reason}])
     assert (found.reason, found.stale) == (expected, True)
 
 
@@ -123,13 +129,21 @@ def study() -> Study:
 
 
 def job(rule: str, model: str, dataset: str = "digits", output: str = "new.h5") -> Job:
-    return Job(rule, {"dataset": dataset, "model": model}, "not made yet", (output,))
+    return Job(rule, {"dataset": dataset, "model": model}, (output,), reason="not made yet")
 
 
-def record(folder: Path, rule: str, model: str, seed: int, seconds: float) -> None:
-    path = folder / rule / "digits" / model / "adam" / "lr-0.001" / f"seed-{seed}.tsv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:00:00\t1.0\n", encoding="utf-8")
+FILES = {
+    "train": "history",
+    "evaluate_baseline": "baseline",
+    "evaluate_noise": "noise",
+}
+
+
+def finish(folder: Path, rule: str, model: str, seed: int, seconds: float) -> None:
+    """Write a job's file as far as its times go."""
+    training = folder / f"trainings/digits/{model}/standard/adam/lr-0.001/seed-{seed}"
+    name = "noise/all/eta-0.1" if rule == "evaluate_noise" else FILES[rule]
+    write_record(training / f"{name}.h5", FILES[rule], {}, {"seconds": seconds})
 
 
 def expected(study: Study, folder: Path, jobs: list[Job], **remaining: float) -> list[TimedJob]:
@@ -139,7 +153,7 @@ def expected(study: Study, folder: Path, jobs: list[Job], **remaining: float) ->
 def test_a_job_takes_the_median_time_of_its_like(study: Study, tmp_path: Path) -> None:
     times = [100.0, 160.0, 900.0]
     for seed, seconds in enumerate(times):
-        record(tmp_path, "train", "resnet20", seed, seconds)
+        finish(tmp_path, "train", "resnet20", seed, seconds)
     (found,) = expected(study, tmp_path, [job("train", "resnet20")])
     assert found.seconds == np.median(times)
     assert found.measured
@@ -149,7 +163,7 @@ def test_a_job_takes_the_median_time_of_its_like(study: Study, tmp_path: Path) -
 def test_a_model_without_records_takes_time_in_proportion_to_depth(
     study: Study, tmp_path: Path
 ) -> None:
-    record(tmp_path, "train", "resnet20", 1, 100.0)
+    finish(tmp_path, "train", "resnet20", 1, 100.0)
     (found,) = expected(study, tmp_path, [job("train", "resnet56")])
     assert found.seconds == pytest.approx(100 * 56 / 20)
     assert found.measured
@@ -158,34 +172,24 @@ def test_a_model_without_records_takes_time_in_proportion_to_depth(
 def test_a_snapshot_takes_what_its_training_s_evaluations_took(
     study: Study, tmp_path: Path
 ) -> None:
-    record(tmp_path, "evaluate_noise", "resnet20", 1, 12.0)
+    finish(tmp_path, "evaluate_noise", "resnet20", 1, 12.0)
     (found,) = expected(study, tmp_path, [job("evaluate_snapshot_noise", "resnet20")])
     assert found == TimedJob(found.job, 12.0, True)
 
 
 def test_a_training_that_has_begun_takes_what_is_left_of_it(study: Study, tmp_path: Path) -> None:
-    record(tmp_path, "train", "resnet20", 1, 100.0)
+    finish(tmp_path, "train", "resnet20", 1, 100.0)
     one = job("train", "resnet20", output="w")
     assert expected(study, tmp_path, [one], w=0.25)[0].seconds == pytest.approx(25)
-
-
-def test_a_training_that_was_resumed_counts_with_all_its_epochs(
-    study: Study, tmp_path: Path
-) -> None:
-    record(tmp_path / "benchmarks", "train", "resnet20", 1, 40.0)
-    seconds = Variable(("epoch",), np.array([30.0, 30.0, 31.0]), "of the epoch")
-    folder = tmp_path / "trainings/digits/resnet20/adam/lr-0.001/seed-1"
-    folder.mkdir(parents=True)
-    write_record(folder / "history.h5", "history", {"seconds": seconds}, {})
-    (found,) = expected(study, tmp_path / "benchmarks", [job("train", "resnet20")])
-    assert found.seconds == 91.0
 
 
 def test_what_resembles_no_finished_job_is_estimated_and_marked(
     study: Study, tmp_path: Path
 ) -> None:
-    record(tmp_path, "train", "resnet20", 1, 100.0)
-    (tmp_path / "train/digits/resnet20/half.tsv").write_text("s\n", encoding="utf-8")
+    finish(tmp_path, "train", "resnet20", 1, 100.0)
+    half = tmp_path / "trainings/digits/resnet20/standard/adam/lr-0.001/seed-2/history.h5"
+    half.parent.mkdir()
+    half.write_bytes(b"half")
     jobs = [job("train", "resnet20", "cifar10"), job("evaluate_noise", "resnet20", "cifar10")]
     train, noise = expected(study, tmp_path, [*jobs, job("table1", "")])
     assert not train.measured
@@ -206,23 +210,23 @@ def test_a_model_trained_elsewhere_is_timed_by_its_like_and_needs_disk(
     theirs = {"theirs": {"file": "model.keras", "dataset": "cifar10"}}
     study = load({**values, "external_models": theirs})
     outputs = ("external/theirs/baseline.h5", "external/theirs/noise/all/eta-0.1.h5")
-    one = Job("evaluate_external", {"external": "theirs"}, "", outputs)
+    one = Job("evaluate_external", {"external": "theirs"}, outputs)
     (found,) = time_jobs(study, [one], Records(tmp_path), {})
     assert not found.measured
     # Twelve passes of 25 draws over 10,000 images, each a third of a step of the deepest network.
     assert found.seconds == pytest.approx(35 * 110 / 20 * 12 * 25 * 10_000 / 50_000 / 3)
     # A prediction of two bytes an image, and 25 draws of ten classes.
-    assert disk_needed(study, [one]) > 2 * 10_000 + 25 * 10 * 8
-    record = tmp_path / "evaluate_external/theirs.tsv"
-    record.parent.mkdir()
-    record.write_text("s\n77.0\n", encoding="utf-8")
+    assert disk_needed(study, [one])[0] > 2 * 10_000 + 25 * 10 * 8
+    # The last file that a job writes states the time of the whole job.
+    write_record(tmp_path / "external/theirs/baseline.h5", "baseline", {}, {"seconds": 3.0})
+    write_record(tmp_path / "external/theirs/noise/all/eta-0.1.h5", "noise", {}, {"seconds": 77.0})
     assert time_jobs(study, [one], Records(tmp_path), {}) == [TimedJob(one, 77.0, True)]
 
 
 def test_hours_at_once_are_those_of_the_longest_chain_where_there_are_places_enough() -> None:
     def one(rule: str, seed: int, hours: float) -> TimedJob:
         wildcards = {"dataset": "digits", "model": "resnet8", "seed": str(seed)}
-        return TimedJob(Job(rule, wildcards, "", ("w.h5",)), 3600 * hours, True)
+        return TimedJob(Job(rule, wildcards, ("w.h5",)), 3600 * hours, True)
 
     jobs = [one("train", 1, 10.0), one("train", 2, 2.0), one("evaluate_noise", 1, 1.0)]
     assert hours_at_once(jobs, 1) == pytest.approx(13)
@@ -250,19 +254,22 @@ def test_the_parameters_are_the_published_ones() -> None:
     assert count_parameters("resnet20", 100) - counts[0] == 5_850
 
 
-def test_disk_needed_is_that_of_missing_files_of_the_same_model(
+def test_disk_needed_is_that_of_missing_files_of_the_same_model_and_of_copies_in_the_store(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    folder = Path(study.paths.root, "trainings/digits/resnet8/adam/lr-0.001/seed-1/noise/all")
+    folder = Path(
+        study.paths.root, "trainings/digits/resnet8/standard/adam/lr-0.001/seed-1/noise/all"
+    )
     there = folder / "eta-0.1.h5"
     there.parent.mkdir(parents=True)
     there.write_bytes(bytes(1000))
-    jobs = [
-        Job("evaluate_noise", WILDCARDS, "", (str(there.with_name("eta-0.2.h5")),)),
-        Job("evaluate_noise", WILDCARDS, "", (str(there),)),
-    ]
-    assert disk_needed(study, jobs) == 1000
+    missing = Job("evaluate_noise", WILDCARDS, (str(there.with_name("eta-0.2.h5")),))
+    stale = Job("evaluate_noise", WILDCARDS, (str(there),))
+    assert disk_needed(study, [missing, stale]) == (1000, 2000)
+    restored = replace(missing, action="restore")
+    assert disk_needed(study, [restored, replace(stale, action="look")]) == (1000, 0)
+    assert disk_needed(replace(study, store=False), [missing, stale]) == (1000, 0)
 
 
 WILDCARDS = {"dataset": "digits", "model": "resnet8", "optimizer": "adam"}
@@ -276,14 +283,14 @@ def test_disk_needed_of_a_study_that_has_nothing_is_that_of_its_numbers(
     pixels = 60_000 * (32 * 32 * 3 + 1)
     named = {"dataset": "cifar10", "model": "resnet56", "optimizer": "adam"}
     jobs = [
-        Job("download_dataset", {"dataset": "cifar10"}, "", ("cifar-10-binary.tar.gz",)),
-        Job("prepare_dataset", {"dataset": "cifar10"}, "", ("cifar10.h5",)),
-        Job("train", named, "", ("model.weights.h5", "optimizer.h5")),
-        Job("table1", {}, "", ("table1.csv",)),
+        Job("download_dataset", {"dataset": "cifar10"}, ("cifar-10-binary.tar.gz",)),
+        Job("prepare_dataset", {"dataset": "cifar10"}, ("cifar10.json", "cifar10.h5")),
+        Job("train", named, ("model.weights.h5", "optimizer.h5")),
+        Job("table1", {}, ("table1.csv",)),
     ]
     assert archive_size(entry, "cifar-10-binary.tar.gz") == pixels
     numbers = 2 * pixels + 4 * 861_770 * 3
-    assert numbers < disk_needed(study, jobs) < numbers + 1_000_000
+    assert numbers < disk_needed(study, jobs)[0] < numbers + 1_000_000
 
 
 @pytest.mark.parametrize("model", ["resnet8", "resnet20"])

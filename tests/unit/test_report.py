@@ -23,6 +23,7 @@ from noise_resistance.analysis.report.explorer import explorer_data
 from noise_resistance.analysis.report.measured import diagnostics_table, external_table
 from noise_resistance.analysis.report.page import write_report
 from noise_resistance.analysis.report.sources import Sources
+from noise_resistance.datasets.prepare import prepare
 from noise_resistance.storage.hdf5 import Variable, write_record
 from noise_resistance.study.configuration import load
 from noise_resistance.study.outline import DatasetOutline, Outline
@@ -370,7 +371,8 @@ def test_every_point_of_the_explorer_is_the_mean_of_its_draws_and_leads_to_its_f
             assert point["value"] == pytest.approx(draws.mean(), abs=1e-6)
             assert (point["draws"], point["seeds"]) == (4, 2)
             level = f"{point['noise_level']:g}"
-            folder = f"trainings/digits/resnet8/{curve['optimizer']}/lr-{curve['learning_rate']}"
+            folder = f"trainings/digits/resnet8/standard/{curve['optimizer']}"
+            folder = f"{folder}/lr-{curve['learning_rate']}"
             assert point["files"] == [
                 {
                     "seed": seed,
@@ -512,20 +514,9 @@ def test_the_configuration_shown_has_what_decides_numbers_and_nothing_else() -> 
 
 def test_a_whole_page_says_what_its_files_record(study: SyntheticStudy) -> None:
     outline = study.outline
-    digits = Path(outline.paths.dataset.format(dataset="digits"))
-    images = np.arange(12, dtype=np.uint8)
-    write_record(
-        digits,
-        "dataset",
-        {"test_images": Variable(("image",), images, "images")},
-        {
-            **PROVENANCE.attributes({"checksums": {}, "version": "1"}),
-            "title": "Digits",
-            "classes": 10,
-            "test_images": 12,
-            "train_images": 40,
-        },
-    )
+    entry = load(CONFIGURATION).catalogue["digits"]
+    digits = Path(outline.paths.dataset.format(dataset="digits", digest=entry.digest))
+    prepare(entry, [], digits, PROVENANCE)
     stem = Path(outline.paths.figures) / "figure1-digits-all"
     stem.parent.mkdir(parents=True)
     stem.with_suffix(".svg").write_text("<svg/>", encoding="utf-8")
@@ -541,6 +532,11 @@ def test_a_whole_page_says_what_its_files_record(study: SyntheticStudy) -> None:
     assert "l2 0.0001" in steps[0]
     for package in ("python", "tensorflow", "keras", "numpy", "h5py", "noise_resistance"):
         assert f"{package} " in steps[0]
+    # Seconds and memory are those that the files state.
+    times = re.search(r'aria-label="Run times by job".*?</table>', page, re.DOTALL)
+    assert times is not None
+    for step in ("training", "evaluation without noise", "evaluation with noise"):
+        assert f"<td>{step}</td>" in times[0]
     for package in ("snakemake", "pandas", "scipy", "matplotlib", "seaborn"):
         assert re.search(rf"{package} \d", steps[0])
     assert "training: {l2: 0.0001}" in page

@@ -17,7 +17,7 @@ from noise_resistance.study.optimizers import OPTIMIZERS
 from noise_resistance.study.recipe import Recipe
 from noise_resistance.study.request import TrainingRequest
 from noise_resistance.training import train as train_module
-from noise_resistance.training.train import SNAPSHOT_FILES, train
+from noise_resistance.training.train import STATE_FILES, train
 
 NETWORK = ResNet.named("resnet8", (8, 8, 1), 4)
 RECIPE = Recipe(4, 16, 1e-3, ((3, 0.1),), 0.1, True, True, "float32")
@@ -51,8 +51,8 @@ def run(folder, dataset, epochs=4, snapshots=()):
         {"name": "made"}, "resnet8", "adam", definition, 0.01, seed=7, recipe=recipe
     )
     folders = {epoch: folder / f"snapshots/epoch-{epoch}" for epoch in snapshots}
-    files = folder / SNAPSHOT_FILES[0], folder / SNAPSHOT_FILES[1]
-    train(request, dataset, *files, Provenance("f"), folders)
+    states = folder.with_name(f"{folder.name}-states")
+    train(request, dataset, {epochs: folder, **folders}, states, Provenance("f"))
 
 
 def content(folder):
@@ -109,7 +109,7 @@ def test_a_snapshot_is_what_a_shorter_training_ends_with(tmp_path, dataset):
 
 @pytest.mark.parametrize("killed_in", [2, 3, "end"])
 def test_snapshots_survive_a_kill(tmp_path, dataset, monkeypatch, killed_in):
-    """Snakemake deletes the outputs of a killed job; what is kept lies elsewhere."""
+    """Files that were written in part are lost with the job; what is kept lies elsewhere."""
     run(tmp_path / "whole", dataset, snapshots=(1, 3))
     real_epoch, real_write = train_module._train_epoch, train_module._write
 
@@ -129,8 +129,7 @@ def test_snapshots_survive_a_kill(tmp_path, dataset, monkeypatch, killed_in):
         run(tmp_path / "killed", dataset, snapshots=(1, 3))
     monkeypatch.undo()
     for path in (tmp_path / "killed").rglob("*.h5"):
-        if ".resume" not in path.parts:
-            path.unlink()
+        path.unlink()
     run(tmp_path / "killed", dataset, snapshots=(1, 3))
     for place in (".", "snapshots/epoch-1", "snapshots/epoch-3"):
         assert_same(content(tmp_path / "whole" / place), content(tmp_path / "killed" / place))
@@ -143,7 +142,7 @@ def test_a_finished_training_writes_its_snapshots_again_from_what_it_kept(
     places = (".", "snapshots/epoch-1", "snapshots/epoch-3")
     before = [content(tmp_path / "one" / place) for place in places]
     for place in places:
-        for name in SNAPSHOT_FILES:
+        for name in STATE_FILES:
             (tmp_path / "one" / place / name).unlink()
     monkeypatch.delattr(train_module, "_train_epoch")
     run(tmp_path / "one", dataset, snapshots=(1, 3))

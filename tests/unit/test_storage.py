@@ -173,13 +173,19 @@ while True:
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_left_overs_of_other_files_stay(tmp_path: Path) -> None:
-    ours, other = tmp_path / ".tmp-1-a.csv", tmp_path / ".tmp-1-b.csv"
-    ours.touch()
-    other.touch()
+def test_left_overs_of_other_files_and_what_another_process_is_writing_stay(
+    tmp_path: Path,
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    ours, other = (tmp_path / f".tmp-{ended.pid}-{name}.csv" for name in "ab")
+    theirs = tmp_path / f".tmp-{os.getppid()}-a.csv"
+    for path in (ours, other, theirs):
+        path.touch()
     write_text(tmp_path / "a.csv", "a")
     assert not ours.exists()
     assert other.exists()
+    assert theirs.exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no file-size limit")
@@ -277,16 +283,25 @@ def test_the_last_line_is_the_checksum_of_all_before_it(path: Path) -> None:
 
 
 def test_provenance_says_what_made_a_file(path: Path) -> None:
-    attributes = Provenance("0123", "cpu: 1 thread").attributes({"seed": 3})
+    sources = {"dataset_sha256": "4567"}
+    made_by = Provenance("0123", "2", "cpu: 1 thread", threads=3, sources=sources)
+    attributes = made_by.attributes({"seed": 3})
     write_record(path, "baseline", {}, attributes)
     read = read_attributes(path, "baseline")
     assert read.parameters == {"seed": 3}
     assert read.attributes["fingerprint"] == "0123"
+    assert read.attributes["version"] == "2"
     assert read.attributes["device"] == "cpu: 1 thread"
+    assert read.attributes["threads"] == 3
+    assert read.attributes["processor"]
+    assert read.attributes["dataset_sha256"] == "4567"
+    assert 20 < read.attributes["peak_memory_mb"] < 100_000
     assert read.attributes["created"].endswith("+00:00")
     assert read.attributes["seconds"] >= 0
     for package in ("python", "tensorflow", "keras", "numpy", "noise_resistance"):
         assert f'"{package}": "' in read.attributes["versions"]
+    # A step without a version states none.
+    assert "version" not in Provenance("0123").attributes({})
 
 
 # Damage is refused

@@ -63,6 +63,27 @@ def test_a_switch_may_be_text_as_the_command_line_hands_it_over() -> None:
         load({**PAPER, "incomplete": "yes"})
 
 
+@pytest.mark.parametrize(
+    ("written", "store", "folder"),
+    [
+        (True, True, "results/store"),
+        # As --config hands them over.
+        ("true", True, "results/store"),
+        ("false", False, "results/store"),
+        (False, False, "results/store"),
+        ("/shared/store", "/shared/store", "/shared/store"),
+    ],
+)
+def test_the_store_is_on_off_or_a_folder(
+    written: bool | str, store: bool | str, folder: str
+) -> None:
+    study = load({**PAPER, "store": written})
+    assert study.store == store
+    # Where it is off, what is computed is compared with what is there.
+    assert study.store_folder == folder
+    assert load(PAPER).store is True
+
+
 # Numbers
 
 POSITIVE = st.floats(min_value=0, allow_infinity=False, allow_nan=False, allow_subnormal=True)
@@ -213,7 +234,7 @@ def test_a_study_without_an_experiment_has_none_of_its_tables_and_figures() -> N
 # Paths
 
 TRAINING = Training("cifar10", "resnet20", "sgd_momentum", 7.5e-04, 3)
-FOLDER = "results/paper/trainings/cifar10/resnet20/sgd_momentum/lr-0.00075/seed-3"
+FOLDER = "results/paper/trainings/cifar10/resnet20/standard/sgd_momentum/lr-0.00075/seed-3"
 
 
 def test_every_path_is_where_the_readme_of_the_results_says() -> None:
@@ -223,7 +244,12 @@ def test_every_path_is_where_the_readme_of_the_results_says() -> None:
     assert paths.fill(paths.baseline, TRAINING) == f"{FOLDER}/baseline.h5"
     evaluation = Evaluation(TRAINING, "all", 0.10)
     assert paths.fill(paths.noise, evaluation) == f"{FOLDER}/noise/all/eta-0.1.h5"
-    assert paths.dataset.format(dataset="cifar10") == "results/datasets/cifar10.h5"
+    folder = "results/datasets/cifar10"
+    for template, name in ((paths.dataset, "0123.json"), (paths.images, "0123.h5")):
+        assert template.format(dataset="cifar10", digest="0123") == f"{folder}/{name}"
+    file = {"checksum": "4567", "archive": "c.tar.gz"}
+    assert paths.archive.format(dataset="cifar10", **file) == f"{folder}/4567/c.tar.gz"
+    assert paths.settings == "results/paper/study.json"
     assert paths.summary == "results/paper/summary"
     assert paths.tables == "results/paper/tables"
     assert paths.figures == "results/paper/figures"
@@ -481,6 +507,10 @@ MISTAKES: list[tuple[str, Change, list[str]]] = [
     ("name in capitals", top(study="Paper"), ["study", "'Paper'", "lower-case letters"]),
     ("name that is a number", top(study=1), ["study", "write text"]),
     ("name of the datasets", top(study="datasets"), ["study", "reserved; choose another"]),
+    ("name of the store", top(study="store"), ["study", "reserved; choose another"]),
+    ("name of benchmarks", top(study="benchmarks"), ["study", "reserved; choose another"]),
+    ("a store without a name", top(store=""), ["store"]),
+    ("a store that is a number", top(store=3), ["store", "true or false or text"]),
     ("name without end", top(study="a" * 300), ["study", "too long"]),
     (
         "dataset with a slash",

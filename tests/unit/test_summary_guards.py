@@ -1,6 +1,5 @@
 """A summary is of one study, measured by one code, or there is none."""
 
-import base64
 import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,14 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from noise_resistance.analysis import best_rate, claims, comparison, uncertainty
+from noise_resistance.analysis import best_rate, claims, comparison, measured, uncertainty
 from noise_resistance.analysis.figures import learning_rate, optimizer, tradeoff
 from noise_resistance.analysis.flags import missing_files
 from noise_resistance.analysis.summary import read_summary, summarise
 from noise_resistance.analysis.tables import write_table2, write_table3
 from noise_resistance.errors import DataError
 from noise_resistance.storage.hdf5 import Variable, read_record, write_record
-from noise_resistance.study.currency import check_unrecorded, is_current
 from noise_resistance.study.grid import Evaluation, Training
 from noise_resistance.study.specification import Specification
 from synthetic_study import (
@@ -290,9 +288,10 @@ OTHER = "f" * 64
         ("history", {"fingerprint": "1" * 16}, "made by other code"),
         ("baseline", {"fingerprint": "1" * 16}, "made by other code"),
         ("noise", {"fingerprint": "1" * 16}, "made by other code"),
-        ("baseline", {"training_fingerprint": "1" * 16}, "weights that other code trained"),
+        ("baseline", {"weights_sha256": OTHER}, "measured on other weights than"),
+        ("history", {"weights_sha256": ""}, "does not say what it is of (weights_sha256)"),
         ("noise", {"weights_sha256": OTHER}, "measured on other weights than"),
-        ("noise", {"weights_sha256": ""}, "does not say what it measured (weights_sha256)"),
+        ("noise", {"weights_sha256": ""}, "does not say what it is of (weights_sha256)"),
         ("noise", {"dataset_sha256": OTHER}, "its dataset digits held other images or labels"),
         ("history", {"dataset_sha256": OTHER}, "its dataset digits held other images or labels"),
         ("noise", {"values": {"accuracy": [0.1, np.nan, 0.1, 0.1]}}, "no fractions"),
@@ -342,6 +341,35 @@ def test_without_a_specification_files_are_compared_with_their_places(
     assert said in refusal(study)
 
 
+def test_files_of_every_code_that_gives_the_present_numbers_are_summarised_together(
+    study: SyntheticStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outline, old = study.outline, "1" * 16
+    rewrite(study.file(outline.paths.noise, outline.evaluations[3]), "noise", fingerprint=old)
+    rewrite(study.file(outline.paths.baseline, outline.trainings[1]), "baseline", fingerprint=old)
+    rewrite(study.file(outline.paths.history, outline.trainings[1]), "history", fingerprint=old)
+    for specification in (specification_of(outline), None):
+        assert "made by other code" in refusal(study, specification)
+    present = measured.counts
+    monkeypatch.setattr(measured, "counts", lambda step: (*present(step), old))
+    monkeypatch.setattr(measured, "version_of_fingerprint", lambda step, code: "3")
+    for specification in (specification_of(outline), None):
+        with contextlib.chdir(study.folder):
+            csv, hdf5 = Path("summary.csv"), Path("summary.h5")
+            summarise(outline, csv, hdf5, PROVENANCE, specification=specification)
+            assert len(read_summary(hdf5)) == len(outline.evaluations) * outline.draws
+
+
+def test_a_baseline_of_other_weights_than_the_history_states_is_to_be_made_again_alone(
+    study: SyntheticStudy,
+) -> None:
+    paths, one = study.outline.paths, study.outline.trainings[0]
+    rewrite(study.file(paths.baseline, one), "baseline", weights_sha256=OTHER)
+    line = refusal(study)
+    baseline, history = (paths.fill(each, one) for each in (paths.baseline, paths.history))
+    assert line.startswith(f"{baseline}: measured on other weights than {history}; delete it and")
+
+
 def test_noise_of_level_zero_that_is_not_the_baseline_stops_the_summary(
     study: SyntheticStudy,
 ) -> None:
@@ -371,48 +399,9 @@ def test_a_damaged_file_of_an_incomplete_study_is_no_hole(study: SyntheticStudy)
         summarise(study.outline, Path("s.csv"), Path("s.h5"), PROVENANCE, incomplete=True)
 
 
-def without_records(study: SyntheticStudy, **changes: Any) -> str:
-    """Check the finished summary as Snakemake's rules do where .snakemake is missing."""
-    parameters = {
-        "outline": study.outline.to_json(),
-        "specification": {**specification_of(study.outline).as_mapping(), **changes},
-    }
-    with contextlib.chdir(study.folder):
-        summary = Path(f"{study.outline.paths.summary}.h5")
-        specification = specification_of(study.outline)
-        summarise(study.outline, Path("s.csv"), summary, PROVENANCE, specification=specification)
-        try:
-            check_unrecorded(summary, "summary", PROVENANCE.fingerprint, parameters, Path("s.csv"))
-        except DataError as error:
-            return str(error)
-    return ""
-
-
-def test_a_summary_without_snakemake_s_record_is_compared_with_the_study(
-    study: SyntheticStudy,
-) -> None:
-    assert without_records(study) == ""
-    recipe = {**specification_of(study.outline).recipe, "epochs": 3}
-    line = without_records(study, recipe=recipe)
-    assert "specification.recipe.epochs is 7 and must be 3" in line
-    assert "delete this file and s.csv" in line
-    assert "\n" not in line
-
-
-def test_a_summary_that_snakemake_has_a_record_of_is_left_to_it(study: SyntheticStudy) -> None:
-    name = base64.urlsafe_b64encode(f"{study.outline.paths.summary}.h5".encode()).decode()
-    record = study.folder / ".snakemake/metadata" / name
-    record.parent.mkdir(parents=True)
-    record.write_text("{}", encoding="utf-8")
-    assert without_records(study, recipe={}) == ""
-
-
 @pytest.mark.parametrize("parameters", ["{", "[1]", '"x"', "", "null"])
-def test_parameters_that_are_no_mapping_are_refused_and_make_no_file_current(
-    tmp_path: Path, parameters: str
-) -> None:
+def test_parameters_that_are_no_mapping_are_refused(tmp_path: Path, parameters: str) -> None:
     path = tmp_path / "x.h5"
     write_record(path, "noise", {}, {"parameters": parameters, "fingerprint": "f"})
-    assert not is_current(path, "noise", "f", {})
     with pytest.raises(DataError, match="does not say from which parameters it is"):
         assert read_record(path, "noise").parameters

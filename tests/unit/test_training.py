@@ -1,9 +1,6 @@
 """Training: the recipe, the same steps as plain Keras, and resuming without a trace."""
 
 import dataclasses
-import errno
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -12,15 +9,13 @@ import scipy.ndimage
 import tensorflow as tf
 
 from noise_resistance.datasets.prepared import Split
-from noise_resistance.errors import DataError, TrainingError
+from noise_resistance.errors import TrainingError
 from noise_resistance.models.optimizers import AdamX
 from noise_resistance.models.preprocessing import mean_image, normalize
 from noise_resistance.models.resnet import ResNet
 from noise_resistance.models.weights import read_weights
 from noise_resistance.storage.hdf5 import Variable, read_record, write_record
-from noise_resistance.storage.locks import hold
 from noise_resistance.storage.provenance import Provenance
-from noise_resistance.storage.resume import discard, lock_of, resume_folder
 from noise_resistance.study.optimizers import OPTIMIZERS
 from noise_resistance.study.recipe import Recipe
 from noise_resistance.study.request import TrainingRequest
@@ -29,7 +24,7 @@ from noise_resistance.training import train as train_module
 from noise_resistance.training.augmentation import augment, resampling_matrix
 from noise_resistance.training.engine import Engine
 from noise_resistance.training.schedules import learning_rate_at
-from noise_resistance.training.train import train
+from noise_resistance.training.train import STATE_FILES, train
 
 NETWORK = ResNet.named("resnet8", (8, 8, 1), 4)
 RECIPE = Recipe(
@@ -201,11 +196,16 @@ def request(**changes):
 
 
 def run(folder, dataset, images="those of the dataset", **changes):
-    folder.mkdir(exist_ok=True)
-    weights, history = folder / "model.weights.h5", folder / "history.h5"
+    """Train into a folder, beside the states that the training goes on from."""
+    wanted = request(**changes)
     provenance = Provenance("fingerprint", sources={"dataset_sha256": images})
-    train(request(**changes), dataset, weights, history, provenance)
-    return read_weights(weights, NETWORK.arrays()), read_record(history, "history")
+    train(wanted, dataset, {wanted.recipe.epochs: folder}, states_of(folder), provenance)
+    weights = read_weights(folder / "model.weights.h5", NETWORK.arrays())
+    return weights, read_record(folder / "history.h5", "history")
+
+
+def states_of(folder):
+    return folder.with_name(f"{folder.name}-states")
 
 
 class Killed(BaseException):
@@ -253,29 +253,15 @@ def test_an_interrupted_training_ends_with_the_same_bits(
 def test_a_finished_training_that_is_started_again_writes_its_files_and_trains_nothing(
     tmp_path, dataset, monkeypatch
 ):
-    """As after the death of the Snakemake that started it: its outputs are in no books."""
+    """As after a kill between its last epoch and its entry in the store."""
     weights, history = run(tmp_path / "one", dataset)
-    for name in ("model.weights.h5", "history.h5", "optimizer.h5"):
+    for name in STATE_FILES:
         (tmp_path / "one" / name).unlink()
     monkeypatch.setattr(train_module, "_train_epoch", _raise_killed)
     again, same = run(tmp_path / "one", dataset)
     assert all(np.array_equal(again[name], weights[name]) for name in weights)
     np.testing.assert_array_equal(same["seconds"], history["seconds"])
     assert (tmp_path / "one" / "optimizer.h5").exists()
-
-
-def test_a_state_is_discarded_unless_a_process_is_at_the_training(tmp_path, dataset):
-    run(tmp_path / "one", dataset)
-    weights = tmp_path / "one" / "model.weights.h5"
-    (state,) = resume_folder(weights).glob("*.h5")
-    with hold(lock_of(weights)):
-        discard(weights)
-    assert state.exists()
-    discard(weights)
-    assert not resume_folder(weights).exists()
-    assert weights.exists()
-    discard(weights)  # nothing is there, and nothing is made
-    assert not resume_folder(weights).exists()
 
 
 @pytest.mark.parametrize("part", ["optimizer", "counters", "trained", "moving", "missing"])
@@ -288,7 +274,7 @@ def test_a_whole_checkpoint_that_does_not_fit_is_said_and_not_used(
     with pytest.raises(Killed):
         run(tmp_path / "one", dataset)
     monkeypatch.undo()
-    (path,) = (tmp_path / "one" / ".resume").glob("*.h5")
+    (path,) = states_of(tmp_path / "one").glob("*.h5")
     record = read_record(path, "checkpoint")
     values = {**record.variables}
     if part == "missing":
@@ -304,12 +290,6 @@ def test_a_whole_checkpoint_that_does_not_fit_is_said_and_not_used(
     assert f"{path} {wanted}" in said
     assert "starting anew" in said
     assert all(np.array_equal(weights[name], expected[name]) for name in expected)
-
-
-def test_a_dataset_that_is_not_there_is_named_with_the_command_that_makes_it(tmp_path):
-    gone = tmp_path / "digits.h5"
-    with pytest.raises(DataError, match=rf"{gone}: no such file; run `snakemake {gone}` with"):
-        run(tmp_path / "one", gone)
 
 
 def _raise_killed(*_):
@@ -334,7 +314,7 @@ def test_a_checkpoint_of_other_images_is_not_used(tmp_path, dataset, monkeypatch
     capsys.readouterr()
     run(tmp_path / "one", dataset)
     said = capsys.readouterr().out
-    assert "learnt from other images or labels; starting anew" in said
+    assert "was trained on other images or labels; starting anew" in said
     assert "epoch 1/" in said
 
 
@@ -343,40 +323,10 @@ def test_a_damaged_checkpoint_is_not_used(tmp_path, dataset, monkeypatch, capsys
     with pytest.raises(Killed):
         run(tmp_path / "one", dataset)
     monkeypatch.undo()
-    (checkpoint,) = (tmp_path / "one" / ".resume").glob("*.h5")
+    (checkpoint,) = states_of(tmp_path / "one").glob("*.h5")
     checkpoint.write_bytes(checkpoint.read_bytes()[:2000])
     run(tmp_path / "one", dataset)
     assert "starting anew" in capsys.readouterr().out
-
-
-def test_two_processes_are_never_at_one_training(tmp_path, dataset):
-    lock = tmp_path / "one" / ".resume" / "lock"
-    script = f"""
-from pathlib import Path
-from noise_resistance.storage.locks import hold
-with hold(Path({str(lock)!r})):
-    print("held", flush=True)
-    input()
-"""
-    other = subprocess.Popen(
-        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert other.stdout.readline() == "held\n"
-    with pytest.raises(DataError, match=rf"process {other.pid} on \S+ is at this already"):
-        run(tmp_path / "one", dataset)
-    other.kill()
-    other.communicate()
-    run(tmp_path / "one", dataset)
-    assert (tmp_path / "one" / "model.weights.h5").exists()
-
-
-def test_a_file_system_without_locks_is_no_reason_to_stop(tmp_path, dataset, monkeypatch, capsys):
-    def refuse(*_):
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr("fcntl.flock", refuse)
-    run(tmp_path / "one", dataset)
-    assert "no locks on this file system (No locks available)" in capsys.readouterr().out
 
 
 def test_the_history_records_each_epoch(tmp_path, dataset):

@@ -18,7 +18,7 @@ def assert_readme_describes(results: Path) -> set[str]:
     }
     common = described_names(sections["Attributes"])
     arrays: dict[str, set[str]] = {}
-    for path in [*results.rglob("*.h5"), *results.parent.glob("datasets/*.h5")]:
+    for path in [*results.rglob("*.h5"), *results.parent.glob("datasets/*/*.h5")]:
         with h5py.File(path) as file:
             kind = file.attrs["kind"]
             assert common <= {*file.attrs}, path

@@ -48,12 +48,14 @@ def test_real_images_go_from_download_to_figures(
     assert run.status == 0, run.output[-5000:]
     assert server.ranges == [None]  # one request
     results = workspace.folder / "results"
-    assert (results / "datasets/cifar10" / ARCHIVE).read_bytes() == real_cifar10
-    with h5py.File(results / "datasets/cifar10.h5") as dataset:
+    folder = results / "datasets/cifar10"
+    assert (folder / checksum[4:20] / ARCHIVE).read_bytes() == real_cifar10
+    (prepared,) = folder.glob("*.h5")
+    with h5py.File(prepared) as dataset:
         assert dataset["train_images"].shape == (3000, 32, 32, 3)
         assert dataset["test_images"].shape == (660, 32, 32, 3)
         labels = dataset["test_labels"][:]
-    training = results / "real/trainings/cifar10/resnet8/adam/lr-0.001/seed-1"
+    training = results / "real/trainings/cifar10/resnet8/standard/adam/lr-0.001/seed-1"
     with h5py.File(training / "baseline.h5") as baseline:
         accuracy = float((baseline["prediction"][:] == labels).mean())
     assert accuracy > 0.15  # chance is 0.1, with a standard deviation of 0.012
@@ -74,6 +76,5 @@ def test_a_wrong_checksum_is_one_line_and_never_becomes_a_dataset(
     assert url in line
     assert "checksum" in line
     assert f"datasets.cifar10.files.{ARCHIVE}" in line
-    assert not (workspace.folder / "results/datasets/cifar10" / ARCHIVE).exists()
-    assert not (workspace.folder / "results/datasets/cifar10.h5").exists()
+    assert workspace.files("results/datasets") == set()
     assert not (workspace.folder / "results/real").exists()

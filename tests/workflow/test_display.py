@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from workspace import ROOT, TINY, Workspace
+from workspace import DIGITS, ROOT, TINY, Workspace
 
-TARGET = "results/datasets/digits.h5"
+TARGET = f"results/datasets/digits/{DIGITS}.h5"
 ESCAPE = b"\x1b["
 
 

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from workspace import ROOT, Workspace
+from workspace import CORES, ROOT, Workspace
 
 EXAMPLE = re.compile(
     r"^(?P<how>New file|At the end of|In) `(?P<file>[^`]+)`(?:, after the line `(?P<line>[^`]+)`)?:"
@@ -59,19 +59,22 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, float
     configuration.write_text(text.replace("CHECKSUM", checksum), encoding="utf-8")
     accuracy = float(python(workspace.folder, "two_layers.py"))
     (command,) = re.findall(r"^    snakemake (.*)$", TEXT, re.MULTILINE)
-    run = workspace.snakemake(*command.split(), "--cores=2")
+    run = workspace.snakemake(*command.split(), f"--cores={CORES}")
     assert run.status == 0, run.output[-4000:]
     return workspace, accuracy
 
 
 def test_the_dataset_of_the_page_is_prepared(extended: tuple[Workspace, float]) -> None:
-    with h5py.File(extended[0].folder / "results/datasets/bars.h5") as file:
+    (prepared,) = (extended[0].folder / "results/datasets/bars").glob("*.h5")
+    with h5py.File(prepared) as file:
         assert file["train_images"].shape == (1920, 12, 12, 1)
         assert np.bincount(file["test_labels"][:]).tolist() == [40, 40, 40, 40]
 
 
 def test_the_optimizer_of_the_page_trained_its_models(extended: tuple[Workspace, float]) -> None:
-    folder = extended[0].folder / "results/bars/trainings/bars/resnet8/rmsprop/lr-0.001/seed-1"
+    folder = (
+        extended[0].folder / "results/bars/trainings/bars/resnet8/standard/rmsprop/lr-0.001/seed-1"
+    )
     with h5py.File(folder / "history.h5") as file:
         parameters = json.loads(file.attrs["parameters"])
         loss = file["loss"][:]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from workspace import ROOT, TINY, Workspace
+from workspace import DIGITS, ROOT, TINY, Workspace
 
 SNAKEFILE = """
 configfile: "noise/config/datasets.yaml"
@@ -52,10 +52,10 @@ def test_another_workflow_plans_the_same_jobs_under_its_own_names(
 def test_a_job_of_the_module_finds_its_code_and_writes_into_the_outer_folder(
     outer: Workspace,
 ) -> None:
-    run = outer.snakemake("results/datasets/digits.h5")
+    run = outer.snakemake(f"results/datasets/digits/{DIGITS}.h5")
     assert run.status == 0, run.output[-3000:]
-    assert outer.files("results/datasets") == {"digits.h5"}
-    assert outer.files("logs") == {"tiny/prepare_dataset/digits.log"}
+    assert outer.files("results/datasets/digits") == {f"{DIGITS}.json", f"{DIGITS}.h5"}
+    assert outer.files("logs") == {f"tiny/prepare_dataset/digits/{DIGITS}.log"}
     assert not (outer.folder / "noise" / "results").exists()
 
 

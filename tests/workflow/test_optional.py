@@ -39,7 +39,7 @@ STUDY: dict[str, Any] = {
     "diagnostics": {"images": 16, "batches": 4},
     "external_models": {"theirs": {"file": "theirs.keras", "dataset": "digits"}},
 }
-FOLDER = "trainings/digits/resnet8/adam/lr-0.002/seed-1"
+FOLDER = "trainings/digits/resnet8/standard/adam/lr-0.002/seed-1"
 # A classifier of another architecture, made by plain Keras.
 PLAIN_KERAS = """
 import keras

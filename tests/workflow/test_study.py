@@ -17,9 +17,9 @@ import pytest
 import xarray
 import yaml
 from described import assert_readme_describes
-from workspace import TINY, Run, Workspace
+from workspace import DIGITS, TINY, Run, Workspace
 
-TRAINING = "trainings/digits/resnet8/{optimizer}/lr-{rate}/seed-1"
+TRAINING = "trainings/digits/resnet8/standard/{optimizer}/lr-{rate}/seed-1"
 TRAININGS = {
     TRAINING.format(optimizer="adam", rate="0.001"): ("kernels", "all"),
     TRAINING.format(optimizer="adam", rate="0.002"): ("kernels", "all"),
@@ -66,7 +66,8 @@ def results(made: tuple[Workspace, Run]) -> Path:
 def test_a_run_leaves_every_file_it_promises_and_no_other(made: tuple[Workspace, Run]) -> None:
     summaries = ("summary", "lengths", "diagnostics")
     expected = {f"tiny/{name}.{ending}" for name in summaries for ending in ("csv", "h5")}
-    expected |= {"datasets/digits.h5", "tiny/report.html"}
+    expected |= {f"datasets/digits/{DIGITS}.{ending}" for ending in ("json", "h5")}
+    expected |= {"tiny/report.html", "tiny/study.json"}
     for training, scopes in TRAININGS.items():
         expected |= {
             f"tiny/{training}/{name}.h5"
@@ -94,9 +95,16 @@ def test_a_run_leaves_every_file_it_promises_and_no_other(made: tuple[Workspace,
     ):
         expected |= {f"tiny/figures/{figure}.{suffix}" for suffix in ("png", "svg", "pdf")}
     found = made[0].files("results")
-    benchmarks = {one for one in found if one.startswith("tiny/benchmarks/")}
-    assert found - benchmarks == expected
-    assert len(benchmarks) == 3 + 3 + 3 + 10
+    store = {one for one in found if one.startswith("store/")}
+    assert found - store == expected
+    # An entry for the end and the state before the decay of each training, and one for each of the
+    # rest; each has its log and its manifest.
+    entries = {one for one in store if one.endswith("/entry.json")}
+    assert len(entries) == 2 * 3 + 3 + 3 + 10
+    assert {one.rpartition("/")[2] for one in store} == {
+        *("entry.json", "log.txt", "model.weights.h5", "history.h5", "optimizer.h5"),
+        *("baseline.h5", "noise.h5", "diagnostics.h5"),
+    }
     for name in expected:
         assert (made[0].folder / "results" / name).stat().st_size > 100
 
@@ -132,9 +140,8 @@ def test_each_job_ran_once_and_left_a_log(made: tuple[Workspace, Run]) -> None:
     assert Counter(job.split()[0] for job in run.jobs)["train"] == 3
     logs = workspace.files("logs/tiny")
     assert len(logs) == len(run.jobs) - 1  # 'all' has none
-    train = (workspace.folder / "logs/tiny/train/digits/resnet8/sgd/lr-0.001/seed-1.log").read_text(
-        encoding="utf-8"
-    )
+    log = "logs/tiny/train/digits/resnet8/standard/sgd/lr-0.001/seed-1.log"
+    train = (workspace.folder / log).read_text(encoding="utf-8")
     assert "device: cpu: 1 thread" in train
     assert "epoch 8/8: loss " in train
 
@@ -154,7 +161,7 @@ def test_table_2_can_be_recomputed_from_the_files(results: Path) -> None:
         training = TRAINING.format(optimizer=row["optimizer"], rate=row["learning_rate"])
         with (
             h5py.File(results / training / "baseline.h5") as baseline,
-            h5py.File(results.parent / "datasets/digits.h5") as dataset,
+            h5py.File(results.parent / f"datasets/digits/{DIGITS}.h5") as dataset,
         ):
             right = baseline["prediction"][:] == dataset["test_labels"][:]
         assert float(row["value"]) == pytest.approx(100 * right.mean(), abs=1e-9)
@@ -197,7 +204,7 @@ def test_results_readme_describes_every_array_and_attribute_and_no_other(results
 
 
 def test_xarray_opens_every_file(results: Path) -> None:
-    for path in [*results.rglob("*.h5"), *results.parent.glob("datasets/*.h5")]:
+    for path in [*results.rglob("*.h5"), *results.parent.glob("datasets/*/*.h5")]:
         if path.name != "model.weights.h5":
             with xarray.open_dataset(path, engine="h5netcdf") as dataset:
                 assert dataset.attrs["kind"]
@@ -273,14 +280,10 @@ def test_a_training_with_a_diverging_learning_rate_says_so_and_the_others_finish
         r"\(digits, resnet8, sgd\); write a lower learning rate",
         line,
     )
-    log = "logs/diverging/train/digits/resnet8/sgd/lr-1000/seed-1.log"
+    log = "logs/diverging/train/digits/resnet8/standard/sgd/lr-1000/seed-1.log"
     assert line.endswith(f"[log: {log}]")
     assert "the loss is no longer finite" in (made[0].folder / log).read_text(encoding="utf-8")
-    found = {
-        name
-        for name in made[0].files("results/diverging")
-        if name.endswith(".h5") and ".resume" not in name
-    }
+    found = {name for name in made[0].files("results/diverging") if name.endswith(".h5")}
     folder = TRAINING.format(optimizer="sgd", rate="0.01")
     names = ("model.weights", "history", "optimizer", "baseline", "noise/kernels/eta-0.1")
     assert found == {f"{folder}/{name}.h5" for name in (*names, "diagnostics")}
@@ -293,7 +296,8 @@ def test_another_learning_rate_runs_its_own_jobs_and_the_aggregates(
     config["experiments"][0]["learning_rates"] = [0.001, 0.002, 0.004]
     run = made[0].snakemake(config=config)
     assert run.status == 0, run.output[-5000:]
-    training = "dataset=digits, model=resnet8, optimizer=adam, learning_rate=0.004, seed=1"
+    place = "dataset=digits, model=resnet8, recipe=standard, optimizer=adam"
+    training = f"{place}, learning_rate=0.004, seed=1"
     expected = AGGREGATES + Counter(
         [
             f"train {training}",

@@ -1,5 +1,6 @@
 """A working folder with a copy of this checkout's workflow, and Snakemake run in it."""
 
+import json
 import os
 import re
 import shutil
@@ -13,8 +14,14 @@ from typing import Any
 
 import yaml
 
+from noise_resistance.study.dataset import Dataset
+
 ROOT = Path(__file__).parents[2]
+# The name of the prepared digits: a hash of reader and version, since they have no archive.
+DIGITS = Dataset("digits", "", "1", "digits", 10, None, None, "", "", ()).digest
 COPIED = ("Snakefile", "config", "envs", "profiles", "workflow")
+# A worker of pytest-xdist has a core to itself: two TensorFlows on each would swap.
+CORES = 1 if "PYTEST_XDIST_WORKER" in os.environ else 2
 
 # Digits come with the installation. An epoch is 43 steps and BatchNorm's moving statistics follow
 # with 0.99 a step: eight epochs take seconds, and with fewer the test accuracy stays at chance.
@@ -91,6 +98,13 @@ class Run:
         )
 
 
+def snakemake_command(*arguments: str) -> list[str]:
+    """Return the command that runs Snakemake; a test that needs two jobs at once says --cores=2."""
+    stated = any(argument.startswith("--cores") for argument in arguments)
+    cores = [] if stated else [f"--cores={CORES}"]
+    return [sys.executable, "-m", "snakemake", *arguments, *cores]
+
+
 @dataclass(frozen=True)
 class Workspace:
     """A folder that holds the workflow and, once it has run, its results."""
@@ -114,9 +128,7 @@ class Workspace:
         self, *arguments: str, config: Mapping[str, Any] | None = None, timeout: float = 550
     ) -> Run:
         """Run Snakemake, with this configuration laid over config/config.yaml."""
-        command = [sys.executable, "-m", "snakemake", *arguments]
-        if not any(argument.startswith("--cores") for argument in arguments):
-            command.append("--cores=2")
+        command = snakemake_command(*arguments)
         if config is not None:
             (self.folder / "test.yaml").write_text(yaml.safe_dump(dict(config)), encoding="utf-8")
             command.append("--configfile=test.yaml")
@@ -133,6 +145,23 @@ class Workspace:
             check=False,
         )
         return Run(done.returncode, done.stdout)
+
+    def plan(self, *options: str) -> dict[str, Any]:
+        """Return what `noise-resistance plan --json` says of the study in test.yaml."""
+        places = (self.folder, self.folder / "noise", self.folder.with_name("checkout"))
+        (package,) = [one / "workflow" for one in places if (one / "workflow").is_dir()]
+        command = [sys.executable, "-m", "noise_resistance", "plan", "--json"]
+        done = subprocess.run(
+            [*command, "--configfile=test.yaml", *options],
+            cwd=self.folder,
+            env={**os.environ, **self.environment, "PYTHONPATH": str(package)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
 
     def files(self, below: str) -> set[str]:
         """Return the files below a folder, relative to it, temporary and hidden ones too."""
