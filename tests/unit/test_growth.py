@@ -102,6 +102,15 @@ def test_the_recorded_cost_of_a_study_grows_no_faster_than_its_work() -> None:
         assert seconds[100_000] <= 10 * 1.1 * seconds[10_000]
 
 
+def test_the_recorded_cost_of_a_job_that_looks_is_the_same_for_every_size_of_store() -> None:
+    table = pd.read_csv(ROOT / "docs/growth.csv")
+    for job in ("a job whose output is there", "a job that restores its output"):
+        seconds = table[table["measurement"] == f"store: {job}"].set_index("evaluations")["value"]
+        assert set(seconds.index) == {100, 1_000, 10_000, 100_000}
+        assert seconds.max() < 1
+        assert seconds[100_000] < 1.2 * seconds[100]
+
+
 def test_the_recorded_schedule_is_that_of_the_study_as_it_is() -> None:
     recorded = pd.read_csv(ROOT / "docs/schedule.csv")
     study = load_study(ROOT / "config/config.yaml")
