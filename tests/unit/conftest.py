@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from noise_resistance.store.entries import Store
 from servers import Server
 
 SHARED_CIFAR10 = Path(__file__).parents[3] / "shared/data/cifar-10-lossless-split-300x66.tar.gz"
@@ -16,6 +17,13 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with Server() as running:
         yield running
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The store of a working folder, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    return Store("results/store")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from noise_resistance.storage.hdf5 import Variable, write_record
 from noise_resistance.storage.locks import hold
 from noise_resistance.storage.provenance import Provenance
 from noise_resistance.storage.sources import read_dataset_file, write_dataset_file
-from noise_resistance.store.jobs import discard
+from noise_resistance.store.folders import discard
 from noise_resistance.store.results import KIND_OF_FILE
 from noise_resistance.store.versions import STORED_STEPS
 from noise_resistance.study.choices import chosen
@@ -169,11 +169,11 @@ def test_the_states_of_a_training_that_a_process_is_at_again_stay(tmp_path: Path
     states.mkdir(parents=True)
     (states / "last.h5").touch()
     with hold(lock):
-        discard(states, lock)
+        assert not discard([states], lock, tmp_path)
         assert (states / "last.h5").exists()
-    discard(states, lock)
+    assert discard([states], lock, tmp_path)
     assert not (tmp_path / "key").exists()
-    discard(states, lock)  # nothing is there, and nothing is made
+    assert discard([states], lock, tmp_path)  # nothing is there, and nothing is made
     assert not (tmp_path / "key").exists()
 
 

@@ -21,6 +21,8 @@ COPIED = (
     "storage/kinds.py",
     "store/__init__.py",
     "store/fingerprint.py",
+    "store/imports.py",
+    "store/reduction.py",
     "store/syntax.py",
     "store/versions.py",
 )

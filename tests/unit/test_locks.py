@@ -13,7 +13,7 @@ import pytest
 
 from noise_resistance.errors import DataError
 from noise_resistance.storage.locks import hold, holder, remove, try_hold
-from noise_resistance.store import jobs
+from noise_resistance.store import folders
 
 SELF = f"process {os.getpid()} on {os.uname().nodename}"
 HOLD = """
@@ -302,14 +302,14 @@ def test_a_state_that_is_discarded_goes_before_its_lock(
         left.extend(lock.parent.iterdir())
         remove(lock)
 
-    monkeypatch.setattr(jobs, "remove", look_and_remove)
+    monkeypatch.setattr(folders, "remove", look_and_remove)
     states.mkdir()
     (states / "last.h5").touch()
-    jobs.discard(states, lock)
+    folders.discard([states], lock, tmp_path)
     assert left == [lock]
     assert not lock.exists()
     # Nothing is made where nothing is.
-    jobs.discard(states, lock)
+    folders.discard([states], lock, tmp_path)
     assert left == [lock]
 
 

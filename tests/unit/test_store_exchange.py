@@ -4,44 +4,22 @@ import io
 import json
 import tarfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from made_up_results import EPOCHS, add, add_training, evaluation, training, write
-from noise_resistance.cli.store import store as commands
 from noise_resistance.errors import DataError
 from noise_resistance.store.entries import Store
+from store_commands import run
 
 FILE = Path("entries.tar")
-
-
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """The store of a working folder, which is the current one."""
-    monkeypatch.chdir(tmp_path)
-    return Store("results/store")
 
 
 @pytest.fixture
 def other(store: Store) -> Store:
     """Another store, still empty."""
     return Store("other")
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command printed, and its exit status."""
-
-    text: str
-    status: int
-
-
-def run(*words: object) -> Said:
-    done = CliRunner().invoke(commands, [str(word) for word in words], catch_exceptions=False)
-    return Said(done.output, done.exit_code)
 
 
 def contents(store: Store) -> dict[str, bytes]:

@@ -5,11 +5,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from made_up_results import (
     EPOCHS,
@@ -29,26 +27,7 @@ from noise_resistance.store.entries import Store
 from noise_resistance.store.results import Result
 from noise_resistance.store.versions import counts
 from noise_resistance.study.numbers import format_bytes
-
-
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """The store of a working folder, which is the current one."""
-    monkeypatch.chdir(tmp_path)
-    return Store("results/store")
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command printed, and its exit status."""
-
-    text: str
-    status: int
-
-
-def run(*words: object) -> Said:
-    done = CliRunner().invoke(commands, [str(word) for word in words], catch_exceptions=False)
-    return Said(done.output, done.exit_code)
+from store_commands import run
 
 
 def damage(path: Path) -> None:

@@ -4,28 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from workspace import DIGITS, ROOT, TINY, Workspace
-
-SNAKEFILE = """
-configfile: "noise/config/datasets.yaml"
-configfile: "mine.yaml"
-
-
-module noise:
-    snakefile:
-        "noise/Snakefile"
-    config:
-        config
-
-
-use rule * from noise as noise_*
-
-
-rule all:
-    default_target: True
-    input:
-        rules.noise_all.input,
-"""
+from workspace import DIGITS, OUTER_SNAKEFILE, ROOT, TINY, Workspace
 
 
 @pytest.fixture
@@ -33,7 +12,7 @@ def outer(tmp_path: Path) -> Workspace:
     """A workflow of the user's own, with this one in a folder of it."""
     folder = tmp_path / "outer"
     Workspace.make(folder / "noise")
-    (folder / "Snakefile").write_text(SNAKEFILE, encoding="utf-8")
+    (folder / "Snakefile").write_text(OUTER_SNAKEFILE, encoding="utf-8")
     (folder / "mine.yaml").write_text(yaml.safe_dump(TINY), encoding="utf-8")
     return Workspace(folder)
 
@@ -62,5 +41,5 @@ def test_a_job_of_the_module_finds_its_code_and_writes_into_the_outer_folder(
 def test_the_readme_shows_the_module_that_is_tested() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = [line.removeprefix("    ").rstrip() for line in readme.splitlines()]
-    for line in SNAKEFILE.partition("rule all:")[0].split("\n"):
+    for line in OUTER_SNAKEFILE.partition("rule all:")[0].split("\n"):
         assert line in shown

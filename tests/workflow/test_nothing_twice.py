@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from workspace import COPIED, DIGITS, Run, Workspace
+from workspace import COPIED, DIGITS, OUTER_SNAKEFILE, Run, Workspace
 
 from extent import FULL
 
@@ -88,26 +88,6 @@ rerun-triggers: [mtime, code, params, input, software-env]
 default-resources: [mem_mb=3000, runtime=90]
 set-threads: [train=1]
 """
-MODULE = """
-configfile: "noise/config/datasets.yaml"
-configfile: "test.yaml"
-
-
-module noise:
-    snakefile:
-        "noise/Snakefile"
-    config:
-        config
-
-
-use rule * from noise as noise_*
-
-
-rule all:
-    default_target: True
-    input:
-        rules.noise_all.input,
-"""
 
 
 def as_module(folder: Path) -> Path:
@@ -115,7 +95,8 @@ def as_module(folder: Path) -> Path:
     (folder / "noise").mkdir()
     for name in COPIED:
         (folder / name).rename(folder / "noise" / name)
-    (folder / "Snakefile").write_text(MODULE, encoding="utf-8")
+    text = OUTER_SNAKEFILE.replace("mine.yaml", "test.yaml")
+    (folder / "Snakefile").write_text(text, encoding="utf-8")
     return folder
 
 

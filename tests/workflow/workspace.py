@@ -58,6 +58,29 @@ TINY: dict[str, Any] = {
 }
 
 
+# A workflow of the user's own, with this one as a module, as README shows it.
+OUTER_SNAKEFILE = """
+configfile: "noise/config/datasets.yaml"
+configfile: "mine.yaml"
+
+
+module noise:
+    snakefile:
+        "noise/Snakefile"
+    config:
+        config
+
+
+use rule * from noise as noise_*
+
+
+rule all:
+    default_target: True
+    input:
+        rules.noise_all.input,
+"""
+
+
 @dataclass(frozen=True)
 class Run:
     """One Snakemake run that has ended.

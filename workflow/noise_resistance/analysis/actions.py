@@ -14,7 +14,7 @@ from noise_resistance.storage.checksums import canonical
 from noise_resistance.storage.hdf5 import read_record
 from noise_resistance.storage.locks import holder
 from noise_resistance.store import jobs as store_jobs
-from noise_resistance.store.entries import Store
+from noise_resistance.store.entries import LAST_STATE, Store
 from noise_resistance.store.jobs import COMPUTE, LOOK, RESTORE
 from noise_resistance.store.results import Result
 from noise_resistance.store.study_results import STEPS, StudyResults
@@ -23,9 +23,6 @@ from noise_resistance.study.configuration import Study
 from noise_resistance.study.products import Products
 
 __all__ = ["STEPS", "Outlook", "Progress"]
-
-# The file with the state after the last finished epoch, in the folder of an unfinished training.
-_LAST_STATE = "last.h5"
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ class Outlook:
         except DataError:
             return Progress(0, "")
         states, lock = self._job.unfinished(result)
-        return Progress(_finished_epochs(states / _LAST_STATE, result), holder(lock) or "")
+        return Progress(_finished_epochs(states / LAST_STATE, result), holder(lock) or "")
 
     def _action(self, job: Job) -> str:
         if job.rule == "train":

@@ -103,7 +103,7 @@ class MeasuredFiles:
             DataError: the file cannot be used; the message says why and what to do.
         """
         folder = str(Path(path).parent)
-        again = f"delete the folder {folder} and run snakemake again, which trains anew"
+        again = f"delete the folder {folder} and run snakemake again, which restores or trains it"
         record = read_record(path, "history", ["loss", "learning_rate"])
         self._check_made_from(record, "history", wanted, again)
         self._check_sources(record, folder, dataset, again)

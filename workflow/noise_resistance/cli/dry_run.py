@@ -3,7 +3,8 @@
 By itself it makes `.snakemake/` and keeps a cache there. A folder that has none would then look as
 if its results had been made without a record. It also prints no job that need not run; here all
 jobs are written to a file, as JSON: `config`, the configuration of the study, and `jobs`, each with
-`rule`, `wildcards`, `outputs`, `planned` and `reason`. Of a workflow that has this one as a module
+`rule`, `wildcards`, `outputs`, `planned`, `recorded` (whether Snakemake has a record of it) and
+`reason`. Of a workflow that has this one as a module
 these are the module's jobs, under the names that their rules have here.
 """
 

@@ -1,6 +1,6 @@
 """Commands of the rules that measure trained models."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,8 @@ from noise_resistance.cli.machine import Machine, machine_options
 from noise_resistance.cli.options import FILE, FOLDER, dataset_option, request_option
 
 if TYPE_CHECKING:
+    from noise_resistance.evaluation.trained_model import TrainedModel
+    from noise_resistance.storage.provenance import Provenance
     from noise_resistance.store.results import Result
 
 __all__ = ["diagnose", "evaluate_baseline", "evaluate_noise"]
@@ -33,26 +35,14 @@ def evaluate_baseline(
     machine: Machine, dataset: Path, request: Mapping[str, Any], training: Path, output: Path
 ) -> None:
     """Measure a trained model's accuracy without noise."""
-    from noise_resistance.storage.sources import read_dataset_file
-    from noise_resistance.store.jobs import folder_of
-    from noise_resistance.store.wanted import evaluation_of
 
-    described = read_dataset_file(dataset)
-    result = evaluation_of("evaluate_baseline", described, request, training, output)
-
-    def compute(made: Path, missing: "Sequence[Result]") -> None:
-        provenance = machine.start("evaluate_baseline", result.sources)
-
-        from noise_resistance.datasets.images import images_of
+    def measure(trained: "TrainedModel", file: Path, provenance: "Provenance") -> None:
         from noise_resistance.evaluation.baseline import evaluate_baseline as run
-        from noise_resistance.evaluation.trained_model import read_trained_model
 
-        trained = read_trained_model(images_of(described), request["training"], training)
-        file = folder_of(missing[0], made) / "baseline.h5"
         accuracy = run(trained, request["precision"], file, provenance, dict(request))
         print(f"baseline accuracy {100 * accuracy:.2f} %", flush=True)
 
-    machine.job().provide([result], compute)
+    _evaluate(machine, "evaluate_baseline", dataset, request, training, output, measure)
 
 
 @click.command()
@@ -65,27 +55,45 @@ def evaluate_noise(
     machine: Machine, dataset: Path, request: Mapping[str, Any], training: Path, output: Path
 ) -> None:
     """Measure noisy copies of a trained model at one noise level."""
+
+    def measure(trained: "TrainedModel", file: Path, provenance: "Provenance") -> None:
+        from noise_resistance.evaluation.noise import evaluate_noise as run
+        from noise_resistance.study.noise_settings import NoiseSettings
+
+        settings = NoiseSettings.from_request(request)
+        scope, level = request["scope"], request["noise_level"]
+        accuracy = run(trained, scope, level, settings, file, provenance, dict(request))
+        print(f"mean accuracy of {settings.draws} draws {100 * accuracy:.2f} %", flush=True)
+
+    _evaluate(machine, "evaluate_noise", dataset, request, training, output, measure)
+
+
+def _evaluate(
+    machine: Machine,
+    step: str,
+    dataset: Path,
+    request: Mapping[str, Any],
+    training: Path,
+    output: Path,
+    measure: "Callable[[TrainedModel, Path, Provenance], None]",
+) -> None:
+    """Measure a trained model, unless the result is there or in the store."""
     from noise_resistance.storage.sources import read_dataset_file
     from noise_resistance.store.jobs import folder_of
     from noise_resistance.store.wanted import evaluation_of
 
     described = read_dataset_file(dataset)
-    result = evaluation_of("evaluate_noise", described, request, training, output)
+    result = evaluation_of(step, described, request, training, output)
 
     def compute(made: Path, missing: "Sequence[Result]") -> None:
-        provenance = machine.start("evaluate_noise", result.sources)
+        provenance = machine.start(step, result.sources)
 
         from noise_resistance.datasets.images import images_of
-        from noise_resistance.evaluation.noise import evaluate_noise as run
         from noise_resistance.evaluation.trained_model import read_trained_model
-        from noise_resistance.study.noise_settings import NoiseSettings
 
         trained = read_trained_model(images_of(described), request["training"], training)
-        settings = NoiseSettings.from_request(request)
-        scope, level = request["scope"], request["noise_level"]
-        file = folder_of(missing[0], made) / "noise.h5"
-        accuracy = run(trained, scope, level, settings, file, provenance, dict(request))
-        print(f"mean accuracy of {settings.draws} draws {100 * accuracy:.2f} %", flush=True)
+        (name,) = result.files
+        measure(trained, folder_of(result, made) / name, provenance)
 
     machine.job().provide([result], compute)
 
@@ -126,7 +134,7 @@ def diagnose(
             images_of(described),
             request["images"],
             request["batches"],
-            folder_of(missing[0], made) / "diagnostics.h5",
+            folder_of(result, made) / "diagnostics.h5",
             provenance,
             request,
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from noise_resistance.cli.options import FOLDER
+from noise_resistance.cli.options import DEFAULT_STORE, FOLDER
 
 if TYPE_CHECKING:
     from noise_resistance.storage.provenance import Provenance
@@ -95,7 +95,7 @@ def machine_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--store",
             type=FOLDER,
-            default="results/store",
+            default=DEFAULT_STORE,
             show_default=True,
             help="Folder of what was computed before.",
         ),

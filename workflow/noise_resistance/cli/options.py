@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from noise_resistance.study.paths import Paths
+
 if TYPE_CHECKING:
     from noise_resistance.study.outline import Outline
     from noise_resistance.study.specification import Specification
@@ -80,7 +82,7 @@ specification_option = click.option(
 )
 summary_option = click.option("--summary", type=FILE, required=True, help="The study's summary.h5.")
 scope_option = click.option("--scope", required=True, help="Noise scope.")
-DEFAULT_STORE = Path("results/store")
+DEFAULT_STORE = Path(Paths.store)
 store_option = click.option(
     "--store",
     "root",

@@ -36,7 +36,7 @@ def train(
 ) -> None:
     """Train one model; an interrupted training goes on from its last finished epoch."""
     from noise_resistance.storage.sources import read_dataset_file
-    from noise_resistance.store.jobs import discard, folder_of
+    from noise_resistance.store.jobs import folder_of
     from noise_resistance.store.wanted import trainings_of
     from noise_resistance.study.request import TrainingRequest
 
@@ -55,4 +55,4 @@ def train(
         run(wanted, images_of(described), folders, states, provenance)
 
     job.provide(results, compute, lock)
-    discard(states, lock)
+    job.discard(results[0])

@@ -33,10 +33,12 @@ from noise_resistance.store.manifest import (
 from noise_resistance.store.results import KIND_OF_FILE, Result
 from noise_resistance.store.versions import STORED_STEPS
 
-__all__ = ["LOCK", "MANIFEST", "STATES", "Store"]
+__all__ = ["LAST_STATE", "LOCK", "MANIFEST", "STATES", "Store"]
 
 # Beside the entries of a training's key: its lock, and folders of states while it is unfinished.
 LOCK, STATES = "lock", "states-"
+# The state after the last finished epoch, in such a folder.
+LAST_STATE = "last.h5"
 
 
 class Store:

@@ -2,7 +2,7 @@
 
 A step's result is stale when the code that decides its numbers has changed: the module it runs and
 all that this imports inside the package, directly, through others or inside functions, with the
-data files those modules name. `store.syntax` says what of a module decides nothing: comments,
+data files those modules name. `store.reduction` says what of a module decides nothing: comments,
 annotations, messages and descriptions, the names of modules and of data files. Nor do floor 0, the
 store and the command line, which carry numbers and never change them. A change of file layout
 raises the kind's schema version, which is in the hash.

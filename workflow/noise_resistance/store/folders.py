@@ -11,11 +11,12 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from noise_resistance.storage.files import cannot_write, replace_atomically
+from noise_resistance.storage.locks import remove, try_hold
 
 __all__ = [
     "GONE",
@@ -23,6 +24,7 @@ __all__ = [
     "appear",
     "clear_abandoned",
     "copy_file",
+    "discard",
     "flush",
     "scratch",
     "vanish",
@@ -123,6 +125,33 @@ def vanish(folder: Path, root: Path, unless: Callable[[Path], object] | None = N
             parent.rmdir()
         except OSError:
             break
+
+
+def discard(folders: Iterable[Path], lock: Path, root: Path) -> bool:
+    """Remove folders of a training's states, unless a process is at the training.
+
+    Args:
+        folders: some may be missing.
+        lock: of the training. It goes last: whoever has it next may write states.
+        root: as for `vanish`.
+
+    Returns: whether they are gone.
+
+    Raises:
+        DataError: one cannot be removed.
+    """
+    there = [one for one in folders if one.is_dir()]
+    if not there and not lock.exists():
+        return True
+    if (held := try_hold(lock)) is None:
+        return False
+    try:
+        for folder in there:
+            vanish(folder, root)
+        remove(lock)
+    finally:
+        held.release()
+    return True
 
 
 def copy_file(source: Path, path: Path) -> None:

@@ -5,7 +5,6 @@ computes, and nothing as heavy as TensorFlow is imported before.
 """
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -16,12 +15,12 @@ from noise_resistance.errors import DataError
 from noise_resistance.storage.locks import hold, remove
 from noise_resistance.store.compare import compare
 from noise_resistance.store.entries import LOCK, STATES, Store
-from noise_resistance.store.folders import copy_file, scratch
+from noise_resistance.store.folders import copy_file, discard, scratch
 from noise_resistance.store.manifest import Entry, read_entry
 from noise_resistance.store.results import Result
 from noise_resistance.store.versions import counts, version_of
 
-__all__ = ["COMPUTE", "LOOK", "RESTORE", "Job", "discard", "folder_of"]
+__all__ = ["COMPUTE", "LOOK", "RESTORE", "Job", "folder_of"]
 
 Compute = Callable[[Path, Sequence[Result]], None]
 # What a job does with a result: its own output stays, the store has it, or neither.
@@ -107,6 +106,15 @@ class Job:
         else:
             folder = self.store.key_folder(result)
         return folder / f"{STATES}{version_of(result.step)}", folder / LOCK
+
+    def discard(self, result: Result) -> None:
+        """Delete the states of a training whose results are whole, unless it has begun again.
+
+        Args:
+            result: as for `unfinished`.
+        """
+        states, lock = self.unfinished(result)
+        discard([states], lock, lock.parent if self.recompute else self.store.root)
 
     def _look(self, results: Iterable[Result], codes: Sequence[str]) -> list[Result]:
         """Return the results with files that neither are there nor can be restored."""
@@ -198,23 +206,6 @@ class Job:
 def folder_of(result: Result, folder: Path) -> Path:
     """Return the folder below a temporary one that a result is made in."""
     return folder / (result.part or result.key)
-
-
-def discard(states: Path, lock: Path) -> None:
-    """Delete the states of a finished training, unless a process has begun it again.
-
-    Args:
-        states: their folder; it may be missing.
-        lock: of the training. It goes last: whoever has it next may write states.
-    """
-    if not states.is_dir() and not lock.exists():
-        return
-    try:
-        with hold(lock):
-            shutil.rmtree(states, ignore_errors=True)
-            remove(lock)
-    except DataError:
-        return
 
 
 def _say_log(entry: Entry | None, said: set[str]) -> None:

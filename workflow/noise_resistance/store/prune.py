@@ -10,13 +10,13 @@ from noise_resistance.errors import DataError
 from noise_resistance.storage.files import what_is_there
 from noise_resistance.storage.locks import holder
 from noise_resistance.store.entries import LOCK, Store
+from noise_resistance.store.folders import discard
 from noise_resistance.store.manifest import MANIFEST, Entry
 from noise_resistance.store.results import Identity, identity_of
 from noise_resistance.store.upkeep import (
     Finding,
     Unfinished,
     clear,
-    discard,
     leftovers,
     unfinished,
 )
@@ -171,6 +171,6 @@ def prune(store: Store, what: Pruning, entries: Iterable[Entry]) -> None:
         if not _is_in_use(entry):
             store.drop(entry.folder)
     for one in what.states:
-        discard(store, one.states, one.key / LOCK)
+        discard(one.states, one.key / LOCK, store.root)
     for left in what.leftovers:
         clear(store, left)

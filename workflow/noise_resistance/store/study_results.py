@@ -13,6 +13,7 @@ from noise_resistance.storage.sources import (
 )
 from noise_resistance.store.results import Result
 from noise_resistance.store.wanted import (
+    STATE_FILES,
     Digests,
     diagnosed_folders,
     diagnosis_of,
@@ -97,8 +98,7 @@ class StudyResults:
         if step != "diagnose":
             return [folder / "model.weights.h5", folder / "history.h5"]
         request = json.loads(self._products.request(step, wildcards))
-        names = ("model.weights.h5", "history.h5", "optimizer.h5")
-        return [one / name for one in diagnosed_folders(request, folder) for name in names]
+        return [one / name for one in diagnosed_folders(request, folder) for name in STATE_FILES]
 
     def log(self, rule: str, wildcards: Mapping[str, str]) -> Path:
         """Return the log of a job."""

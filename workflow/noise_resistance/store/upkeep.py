@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from noise_resistance.storage.files import what_is_there
 from noise_resistance.storage.hdf5 import read_record
 from noise_resistance.storage.locks import holder, try_hold
 from noise_resistance.storage.locks import remove as remove_lock
-from noise_resistance.store.entries import LOCK, STATES, Store
-from noise_resistance.store.folders import abandoned, vanish
+from noise_resistance.store.entries import LAST_STATE, LOCK, STATES, Store
+from noise_resistance.store.folders import abandoned, discard, vanish
 from noise_resistance.store.manifest import Entry, read_entry
 from noise_resistance.store.versions import STORED_STEPS, version_of_fingerprint
 
@@ -21,7 +21,6 @@ __all__ = [
     "Unfinished",
     "chosen",
     "clear",
-    "discard",
     "faults_of",
     "leftovers",
     "remove",
@@ -102,7 +101,7 @@ def clear(store: Store, left: Finding) -> None:
         DataError: it cannot be removed.
     """
     if left.lock:
-        discard(store, [left.path], left.lock)
+        discard([left.path], left.lock, store.root)
     elif read_entry(left.path) is None:
         vanish(left.path, store.root, unless=read_entry)
 
@@ -136,7 +135,7 @@ def _changed(file: Path) -> list[float]:
 def _is_whole(states: Path) -> bool:
     """Say whether all that these states lead to is in the store."""
     try:
-        record = read_record(states / "last.h5", "checkpoint", ["loss"])
+        record = read_record(states / LAST_STATE, "checkpoint", ["loss"])
         last = int(record.parameters["recipe"]["epochs"])
     except (DataError, KeyError, TypeError, ValueError):
         return False
@@ -203,22 +202,6 @@ def remove(store: Store, folder: Path) -> None:
         remove_lock(lock)
     finally:
         held.release()
-
-
-def discard(store: Store, folders: Iterable[Path], lock: Path) -> bool:
-    """Remove folders of states under their training's lock.
-
-    Returns: whether they are gone; False where a process is at the training.
-    """
-    if (held := try_hold(lock)) is None:
-        return False
-    try:
-        for folder in folders:
-            vanish(folder, store.root)
-        remove_lock(lock)
-    finally:
-        held.release()
-    return True
 
 
 def size_of(folder: Path) -> int:

@@ -16,6 +16,7 @@ from noise_resistance.store.results import Result
 from noise_resistance.study.request import TrainingRequest
 
 __all__ = [
+    "STATE_FILES",
     "Digests",
     "diagnosed_folders",
     "diagnosis_of",
@@ -24,7 +25,7 @@ __all__ = [
     "trainings_of",
 ]
 
-_STATE_FILES = ("model.weights.h5", "history.h5", "optimizer.h5")
+STATE_FILES = ("model.weights.h5", "history.h5", "optimizer.h5")
 _FILE_OF_STEP = {"evaluate_baseline": "baseline.h5", "evaluate_noise": "noise.h5"}
 
 
@@ -73,7 +74,7 @@ def trainings_of(
             "train",
             wanted.parameters(),
             sources,
-            {name: place / name for name in _STATE_FILES} if place else {},
+            {name: place / name for name in STATE_FILES} if place else {},
             epochs,
         )
         for epochs, place in folders.items()

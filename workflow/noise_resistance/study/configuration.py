@@ -89,7 +89,7 @@ class Study:
     @property
     def store_folder(self) -> str:
         """The folder of the store; where it is off, of what is compared with."""
-        return self.store if isinstance(self.store, str) else "results/store"
+        return self.store if isinstance(self.store, str) else Paths.store
 
     @property
     def trainings(self) -> list[Training]:

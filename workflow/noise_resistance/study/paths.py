@@ -48,6 +48,7 @@ class Paths:
         """A training's folder."""
         return f"{self.root}/trainings/{TRAINING}"
 
+    store = "results/store"
     archive = "results/datasets/{dataset}/{checksum}/{archive}"
     # What consumers depend on: small, and never deleted. The images lie beside it.
     dataset = "results/datasets/{dataset}/{digest}.json"
